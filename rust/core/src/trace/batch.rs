@@ -88,7 +88,29 @@ impl Batch {
         self.words.is_empty()
     }
 
+    /// Makes room for `additional` more accesses in the columns that `columns` names.
+    pub fn reserve(&mut self, additional: usize, columns: Columns) {
+        self.words.reserve(additional);
+        self.sizes.reserve(if columns.sizes { additional } else { 0 });
+        self.fetches.reserve(if columns.fetches { additional } else { 0 });
+        self.threads.reserve(if columns.threads { additional } else { 0 });
+        self.ips.reserve(if columns.ips { additional } else { 0 });
+    }
+
+    /// Takes the last access off.
+    pub fn pop(&mut self) -> Option<Access> {
+        let last = self.len().checked_sub(1)?;
+        let access = self.as_ref().get(last);
+        self.words.pop();
+        self.sizes.pop();
+        self.fetches.pop();
+        self.threads.pop();
+        self.ips.pop();
+        Some(access)
+    }
+
     /// Appends an access, writing exactly the columns that `columns` names.
+    #[inline]
     pub fn push(&mut self, access: Access, columns: Columns) {
         debug_assert!(access.address < ADDRESS_LIMIT, "readers refuse addresses of 8 EiB and more");
         let write = if access.kind == AccessKind::Write { WRITE_BIT } else { 0 };

@@ -1,0 +1,93 @@
+//! The text of the Dinero simulators: `label address [size]`, one access a line.
+//!
+//! Labels are 0 (read), 1 (write), 2 (fetch) and 3 (unknown, taken for a read as Dinero IV does) of the traditional
+//! format and r, w, i and m (miscellaneous, a read) of the extended one, in either case. Label 4 and the letters c
+//! and v flush or invalidate caches, which no replay can honour, and are refused. Addresses and sizes are hexadecimal
+//! with or without 0x; what follows is a comment. After a label that is a digit the third word is a size only if it
+//! starts with a decimal digit, since a comment may stand there. Without a size Dinero assumes the aligned four-byte
+//! word around the address: such an access never crosses a line and has size 1 here. Blank lines and lines that
+//! start with `#` are skipped. Source: the man page and notes of Dinero IV, release 7. Not kept on writing: threads,
+//! instruction addresses of data accesses.
+
+use super::number::hex;
+use super::text::{EXPECTED_ADDRESS, EXPECTED_SIZE, LineParser, check_extent, next_line};
+use super::{Access, AccessKind, Batch, Columns};
+
+const EXPECTED: &str = "'label address [size]' with label 0, 1, 2, 3, r, w, i or m and a hexadecimal address and size";
+const EXPECTED_NO_FLUSH: &str = "a read, write or fetch, since a replay cannot flush or invalidate (labels 4, c, v)";
+
+/// What din traces have.
+const COLUMNS: Columns = Columns { sizes: true, fetches: true, threads: false, ips: false };
+
+/// A din trace; no line depends on another.
+#[derive(Debug, Default)]
+pub(crate) struct DinParser;
+
+impl LineParser for DinParser {
+    fn columns(&self) -> Columns {
+        COLUMNS
+    }
+
+    #[inline(always)]
+    fn line(&mut self, bytes: &[u8], at: usize, batch: &mut Batch) -> Result<usize, &'static str> {
+        let start = skip_blanks(bytes, at);
+        let label = bytes[start];
+        let kind = match label {
+            b'0' | b'3' | b'r' | b'R' | b'm' | b'M' => AccessKind::Read,
+            b'1' | b'w' | b'W' => AccessKind::Write,
+            b'2' | b'i' | b'I' => AccessKind::Fetch,
+            _ => return no_access(bytes, start),
+        };
+        if !matches!(bytes[start + 1], b' ' | b'\t') {
+            return Err(EXPECTED);
+        }
+        let address = prefixed_hex(bytes, skip_blanks(bytes, start + 1), EXPECTED_ADDRESS)?;
+        let third = skip_blanks(bytes, address.1);
+        let (size, next) = match bytes[third] {
+            b'\n' => (1, third + 1),
+            first if first.is_ascii_digit() || label.is_ascii_alphabetic() && first.is_ascii_hexdigit() => {
+                let (size, end) = prefixed_hex(bytes, third, EXPECTED_SIZE)?;
+                (size, if bytes[end] == b'\n' { end + 1 } else { next_line(bytes, end) })
+            }
+            _ => (1, next_line(bytes, third)),
+        };
+        let size = check_extent(address.0, size)?;
+        batch.push(Access { address: address.0, size, kind, thread: 0, ip: 0 }, COLUMNS);
+        Ok(next)
+    }
+}
+
+#[inline(always)]
+fn skip_blanks(bytes: &[u8], mut at: usize) -> usize {
+    while matches!(bytes[at], b' ' | b'\t' | b'\r') {
+        at += 1;
+    }
+    at
+}
+
+/// The hexadecimal word at `at`, and where it ends; `too_big` is what to expect of a value over 64 bits.
+#[inline(always)]
+fn prefixed_hex(bytes: &[u8], mut at: usize, too_big: &'static str) -> Result<(u64, usize), &'static str> {
+    if bytes[at] == b'0' && matches!(bytes[at + 1], b'x' | b'X') {
+        at += 2;
+    }
+    let digits = hex(bytes, at);
+    let end = at + digits.len;
+    if digits.len == 0 || !matches!(bytes[end], b' ' | b'\t' | b'\r' | b'\n') {
+        return Err(EXPECTED);
+    }
+    if digits.overflows { Err(too_big) } else { Ok((digits.value, end)) }
+}
+
+/// Skips a blank line or a comment.
+#[cold]
+fn no_access(bytes: &[u8], at: usize) -> Result<usize, &'static str> {
+    match bytes[at] {
+        b'\n' => Ok(at + 1),
+        b'#' => Ok(next_line(bytes, at)),
+        b'4' | b'c' | b'C' | b'v' | b'V' if matches!(bytes[at + 1], b' ' | b'\t' | b'\r' | b'\n') => {
+            Err(EXPECTED_NO_FLUSH)
+        }
+        _ => Err(EXPECTED),
+    }
+}

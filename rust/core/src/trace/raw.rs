@@ -1,0 +1,50 @@
+//! The raw format: a little-endian `u64` an access, no header; bit 63 says write, bits 0..62 are the byte address.
+//!
+//! It is the main column of a [`Batch`] as it stands in memory, so reading is a copy. Not kept on writing: sizes (an
+//! access that crosses a 64-byte line becomes one word a line), fetches, threads, instruction addresses.
+
+use super::error::{Place, TraceError};
+use super::input::Input;
+use super::{Batch, READ_MAX, TraceReader};
+
+/// Bytes of a word.
+const WORD_BYTES: usize = 8;
+
+/// A raw trace.
+pub(crate) struct RawReader {
+    input: Input,
+}
+
+impl RawReader {
+    /// Reads the rest of `input`.
+    pub(crate) fn new(input: Input) -> Self {
+        Self { input }
+    }
+}
+
+impl TraceReader for RawReader {
+    fn read(&mut self, batch: &mut Batch, limit: usize) -> Result<bool, TraceError> {
+        let limit = limit.clamp(1, READ_MAX);
+        batch.clear();
+        batch.words.reserve(limit);
+        while batch.len() < limit {
+            let (words, rest) = self.input.bytes().as_chunks::<WORD_BYTES>();
+            if words.is_empty() {
+                let rest = rest.len();
+                if self.input.fill()? > 0 {
+                    continue;
+                }
+                if rest > 0 {
+                    let got = format!("{rest} bytes at the end of the trace");
+                    let place = Place::Byte(self.input.offset());
+                    return Err(TraceError::malformed(self.input.name(), place, "a word of 8 bytes", got));
+                }
+                break;
+            }
+            let count = words.len().min(limit - batch.len());
+            batch.words.extend(words[..count].iter().map(|word| u64::from_le_bytes(*word)));
+            self.input.consume(count * WORD_BYTES);
+        }
+        Ok(!batch.is_empty())
+    }
+}
