@@ -4,13 +4,17 @@
 //! simulator is built from a checked configuration and never meets a broken one. `docs/memory-model.md` says what every
 //! field does.
 
-mod check;
+pub mod check;
 mod parse;
+mod set;
 mod size;
 
+pub use check::RegionRef;
+pub use set::apply_set;
 pub use size::Size;
 
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// Which references a cache or TLB takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -139,6 +143,19 @@ impl PageSize {
         }
     }
 }
+
+/// Prints a value as it is written in a configuration.
+macro_rules! print_as_written {
+    ($($kind:ty),*) => {$(
+        impl fmt::Display for $kind {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.serialize(f)
+            }
+        }
+    )*};
+}
+
+print_as_written!(StreamKind, ReplacementKind, Inclusion, WritePolicy, PrefetcherKind, Placement, Coherence, PageSize);
 
 /// A cache level.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
