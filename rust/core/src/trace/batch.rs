@@ -25,6 +25,17 @@ pub enum AccessKind {
     Fetch = 2,
 }
 
+impl AccessKind {
+    /// The word for it in CSV traces and messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Fetch => "fetch",
+        }
+    }
+}
+
 /// One access.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Access {

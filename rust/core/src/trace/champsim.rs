@@ -8,16 +8,17 @@
 use super::error::{Place, TraceError};
 use super::input::Input;
 use super::text::EXPECTED_ADDRESS;
+use super::write::{Encoder, WriteReport, pieces};
 use super::{ADDRESS_LIMIT, Access, AccessKind, Batch, Columns, READ_MAX, TraceReader};
 
 /// Bytes of a record.
-pub(crate) const RECORD_BYTES: usize = 64;
+const RECORD_BYTES: usize = 64;
 
 /// Where the written and the read addresses stand in a record.
-pub(crate) const DESTINATIONS_AT: usize = 16;
-pub(crate) const DESTINATIONS: usize = 2;
-pub(crate) const SOURCES_AT: usize = 32;
-pub(crate) const SOURCES: usize = 4;
+const DESTINATIONS_AT: usize = 16;
+const DESTINATIONS: usize = 2;
+const SOURCES_AT: usize = 32;
+const SOURCES: usize = 4;
 
 /// Accesses of a record at most: a fetch, the reads and the writes.
 const ACCESSES_MAX: usize = 1 + SOURCES + DESTINATIONS;
@@ -110,4 +111,118 @@ fn push_record(record: &[u8; RECORD_BYTES], batch: &mut Batch) -> Result<(), u64
         push(u64::from_le_bytes(*destination), AccessKind::Write)?;
     }
     Ok(())
+}
+
+/// Writes a ChampSim trace: a fetch takes along up to four reads and then two writes of its instruction.
+///
+/// What does not fit (a read after a write, a fifth read, data of another instruction) starts a record without an
+/// `ip`, so that data accesses keep their order and no fetch is invented.
+#[derive(Debug, Default)]
+pub(crate) struct ChampSimEncoder {
+    record: Option<Record>,
+}
+
+/// A record that is being filled.
+#[derive(Debug)]
+struct Record {
+    /// What stands in the record; 0 if the instruction has a record already.
+    ip: u64,
+    /// The instruction whose accesses are in the record, 0 if that is not known.
+    owner: u64,
+    sources: Slots<SOURCES>,
+    destinations: Slots<DESTINATIONS>,
+}
+
+/// Memory slots of a record, filled from the front.
+#[derive(Debug)]
+struct Slots<const N: usize> {
+    addresses: [u64; N],
+    used: usize,
+}
+
+impl<const N: usize> Slots<N> {
+    fn new() -> Self {
+        Self { addresses: [0; N], used: 0 }
+    }
+
+    /// Takes `address` if a slot is free.
+    fn push(&mut self, address: u64) -> bool {
+        let Some(slot) = self.addresses.get_mut(self.used) else { return false };
+        *slot = address;
+        self.used += 1;
+        true
+    }
+}
+
+impl Record {
+    fn new(ip: u64, owner: u64) -> Self {
+        Self { ip, owner, sources: Slots::new(), destinations: Slots::new() }
+    }
+
+    /// Takes a data access if its place in the order of a record is still to come.
+    fn push(&mut self, address: u64, kind: AccessKind) -> bool {
+        match kind {
+            AccessKind::Write => self.destinations.push(address),
+            _ => self.destinations.used == 0 && self.sources.push(address),
+        }
+    }
+
+    fn append_to(&self, out: &mut Vec<u8>) {
+        let mut bytes = [0; RECORD_BYTES];
+        let (words, _) = bytes.as_chunks_mut::<8>();
+        words[0] = self.ip.to_le_bytes();
+        for (word, address) in words[DESTINATIONS_AT / 8..].iter_mut().zip(self.destinations.addresses) {
+            *word = address.to_le_bytes();
+        }
+        for (word, address) in words[SOURCES_AT / 8..].iter_mut().zip(self.sources.addresses) {
+            *word = address.to_le_bytes();
+        }
+        out.extend_from_slice(&bytes);
+    }
+}
+
+impl Encoder for ChampSimEncoder {
+    fn access(
+        &mut self,
+        access: Access,
+        has_ips: bool,
+        out: &mut Vec<u8>,
+        report: &mut WriteReport,
+    ) -> Result<(), &'static str> {
+        if access.address == 0 {
+            return Err("an address other than 0, which means an empty slot in champsim");
+        }
+        report.dropped_threads |= access.thread != 0;
+        if access.kind == AccessKind::Fetch {
+            self.end(out);
+            self.record = Some(Record::new(access.address, access.address));
+            report.accesses += 1;
+            return Ok(());
+        }
+        let mut count = 0;
+        for piece in pieces(access) {
+            let known = if has_ips { Some(access.ip) } else { None };
+            let fits = self
+                .record
+                .as_mut()
+                .is_some_and(|record| known.is_none_or(|ip| ip == record.owner) && record.push(piece, access.kind));
+            if !fits {
+                self.end(out);
+                let mut record = Record::new(0, access.ip);
+                assert!(record.push(piece, access.kind), "an empty record has room");
+                self.record = Some(record);
+                report.dropped_ips |= access.ip != 0;
+            }
+            count += 1;
+        }
+        report.accesses += count;
+        report.split += u64::from(count > 1);
+        Ok(())
+    }
+
+    fn end(&mut self, out: &mut Vec<u8>) {
+        if let Some(record) = self.record.take() {
+            record.append_to(out);
+        }
+    }
 }

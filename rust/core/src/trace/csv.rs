@@ -7,8 +7,9 @@
 //! kind it is a read. A fetch is its own instruction: its `ip` is its address, whatever the column says.
 
 use super::error::{Place, TraceError, shown};
-use super::number::{decimal, hex};
+use super::number::{decimal, hex, push_decimal, push_hex};
 use super::text::{EXPECTED_ADDRESS, EXPECTED_SIZE, LineParser, Lines, check_extent, end_of_line};
+use super::write::{Encoder, WriteReport};
 use super::{ADDRESS_LIMIT, Access, AccessKind, Batch, Columns};
 
 const EXPECTED_NUMBER: &str = "a number in every column, decimal or hexadecimal after 0x";
@@ -203,5 +204,65 @@ fn unquoted(field: &[u8]) -> &[u8] {
     match field {
         [b'"', inner @ .., b'"'] => inner.trim_ascii(),
         _ => field,
+    }
+}
+
+/// Writes a CSV trace with the columns of the trace it comes from; the kind is always one of them.
+#[derive(Debug)]
+pub(crate) struct CsvEncoder {
+    columns: Columns,
+}
+
+impl CsvEncoder {
+    /// Writes `columns`.
+    pub(crate) fn new(columns: Columns) -> Self {
+        Self { columns }
+    }
+}
+
+impl Encoder for CsvEncoder {
+    fn start(&mut self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"address,kind");
+        for (is_there, name) in
+            [(self.columns.sizes, ",size"), (self.columns.threads, ",thread"), (self.columns.ips, ",ip")]
+        {
+            out.extend_from_slice(if is_there { name.as_bytes() } else { b"" });
+        }
+        out.push(b'\n');
+    }
+
+    #[inline]
+    fn access(
+        &mut self,
+        access: Access,
+        _has_ips: bool,
+        out: &mut Vec<u8>,
+        report: &mut WriteReport,
+    ) -> Result<(), &'static str> {
+        out.extend_from_slice(b"0x");
+        push_hex(out, access.address, 1);
+        out.push(b',');
+        out.extend_from_slice(access.kind.name().as_bytes());
+        if self.columns.sizes {
+            out.push(b',');
+            push_decimal(out, access.size);
+        } else if access.size != 1 {
+            return Err("an access of 1 byte, since the trace has no column of sizes");
+        }
+        if self.columns.threads {
+            out.push(b',');
+            push_decimal(out, access.thread);
+        } else {
+            report.dropped_threads |= access.thread != 0;
+        }
+        if self.columns.ips {
+            out.extend_from_slice(b",0x");
+            push_hex(out, access.ip, 1);
+        } else {
+            report.dropped_ips |= access.ip != 0 && access.kind != AccessKind::Fetch;
+        }
+        out.push(b'\n');
+        report.accesses += 1;
+        Ok(())
     }
 }

@@ -9,8 +9,9 @@
 //! start with `#` are skipped. Source: the man page and notes of Dinero IV, release 7. Not kept on writing: threads,
 //! instruction addresses of data accesses.
 
-use super::number::hex;
+use super::number::{hex, push_hex};
 use super::text::{EXPECTED_ADDRESS, EXPECTED_SIZE, LineParser, check_extent, next_line};
+use super::write::{Encoder, WriteReport};
 use super::{Access, AccessKind, Batch, Columns};
 
 const EXPECTED: &str = "'label address [size]' with label 0, 1, 2, 3, r, w, i or m and a hexadecimal address and size";
@@ -89,5 +90,40 @@ fn no_access(bytes: &[u8], at: usize) -> Result<usize, &'static str> {
             Err(EXPECTED_NO_FLUSH)
         }
         _ => Err(EXPECTED),
+    }
+}
+
+/// Writes a din trace in three columns.
+#[derive(Debug)]
+pub(crate) struct DinEncoder;
+
+impl Encoder for DinEncoder {
+    #[inline]
+    fn access(
+        &mut self,
+        access: Access,
+        _has_ips: bool,
+        out: &mut Vec<u8>,
+        report: &mut WriteReport,
+    ) -> Result<(), &'static str> {
+        out.push(match access.kind {
+            AccessKind::Read => b'0',
+            AccessKind::Write => b'1',
+            AccessKind::Fetch => b'2',
+        });
+        out.push(b' ');
+        push_hex(out, access.address, 1);
+        out.push(b' ');
+        let size_at = out.len();
+        push_hex(out, access.size.into(), 1);
+        if out[size_at].is_ascii_alphabetic() {
+            // Behind a digit as label a word that starts with a letter would be a comment.
+            out.insert(size_at, b'0');
+        }
+        out.push(b'\n');
+        report.dropped_ips |= access.ip != 0 && access.kind != AccessKind::Fetch;
+        report.dropped_threads |= access.thread != 0;
+        report.accesses += 1;
+        Ok(())
     }
 }

@@ -6,14 +6,18 @@
 //! skipped; output of the traced program that got into the trace is an error. Source: Valgrind 3.19, lackey/lk_main.c,
 //! and the manual's chapter on Lackey. Not kept on writing: threads.
 
-use super::number::{decimal, hex};
+use super::number::{decimal, hex, push_decimal, push_hex};
 use super::text::{EXPECTED_ADDRESS, EXPECTED_SIZE, LineParser, check_extent, end_of_line, next_line};
+use super::write::{Encoder, WriteReport};
 use super::{Access, AccessKind, Batch, Columns};
 
 const EXPECTED: &str = "'I  address,size', ' L address,size', ' S address,size' or ' M address,size'";
 
 /// What lackey traces have.
 const COLUMNS: Columns = Columns { sizes: true, fetches: true, threads: false, ips: true };
+
+/// Digits of an address at least, as lackey prints it.
+const ADDRESS_DIGITS: u32 = 8;
 
 /// The state between lines of a lackey trace.
 #[derive(Debug, Default)]
@@ -77,4 +81,39 @@ fn long_size(bytes: &[u8], at: usize) -> Result<(u64, usize), &'static str> {
 fn no_record(bytes: &[u8], at: usize) -> Result<usize, &'static str> {
     let banner = matches!(&bytes[at..at + 2], b"==" | b"--" | b"**") && bytes[at + 2].is_ascii_digit();
     if banner { Ok(next_line(bytes, at)) } else { end_of_line(bytes, at).ok_or(EXPECTED) }
+}
+
+/// Writes a lackey trace, each line by itself: a modify comes out as its load and its store.
+#[derive(Debug, Default)]
+pub(crate) struct LackeyEncoder {
+    /// Address of the latest fetch, 0 before the first.
+    ip: u64,
+}
+
+impl Encoder for LackeyEncoder {
+    #[inline]
+    fn access(
+        &mut self,
+        access: Access,
+        _has_ips: bool,
+        out: &mut Vec<u8>,
+        report: &mut WriteReport,
+    ) -> Result<(), &'static str> {
+        match access.kind {
+            AccessKind::Fetch => self.ip = access.address,
+            _ => report.dropped_ips |= access.ip != 0 && access.ip != self.ip,
+        }
+        out.extend_from_slice(match access.kind {
+            AccessKind::Fetch => b"I  ",
+            AccessKind::Read => b" L ",
+            AccessKind::Write => b" S ",
+        });
+        push_hex(out, access.address, ADDRESS_DIGITS);
+        out.push(b',');
+        push_decimal(out, access.size);
+        out.push(b'\n');
+        report.dropped_threads |= access.thread != 0;
+        report.accesses += 1;
+        Ok(())
+    }
 }

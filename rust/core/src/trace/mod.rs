@@ -11,17 +11,22 @@ mod detect;
 mod din;
 pub mod error;
 pub mod format;
+pub mod info;
 mod input;
 mod lackey;
 mod number;
 pub mod open;
+mod output;
 mod raw;
 mod text;
+pub mod write;
 
 pub use batch::{ADDRESS_LIMIT, Access, AccessKind, Batch, BatchRef, Columns, SIZE_MAX, WRITE_BIT};
 pub use error::{Place, TraceError};
 pub use format::{Compression, Format};
+pub use info::{TraceInfo, TraceSummary};
 pub use open::{OpenTrace, open_path, open_stream};
+pub use write::{TraceWriter, WriteReport, create_path, create_stream};
 
 /// The most accesses that one call of [`TraceReader::read`] returns, whatever its limit.
 pub const READ_MAX: usize = 1 << 16;

@@ -58,6 +58,31 @@ pub(crate) fn decimal(bytes: &[u8], at: usize) -> Digits {
     digits
 }
 
+/// Appends `value` in lower-case hexadecimal with at least `digits` digits.
+#[inline]
+pub(crate) fn push_hex(out: &mut Vec<u8>, value: u64, digits: u32) {
+    let mut left = (u64::BITS - value.leading_zeros()).div_ceil(4).max(digits);
+    while left > 0 {
+        left -= 1;
+        let nibble = (value >> (4 * left)).to_le_bytes()[0] & 0xf;
+        out.push(if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 });
+    }
+}
+
+/// Appends `value` in decimal.
+#[inline]
+pub(crate) fn push_decimal(out: &mut Vec<u8>, mut value: u32) {
+    let start = out.len();
+    loop {
+        out.push(b'0' + (value % 10).to_le_bytes()[0]);
+        value /= 10;
+        if value == 0 {
+            break;
+        }
+    }
+    out[start..].reverse();
+}
+
 /// Eight characters from `at` on; the first is the lowest byte.
 #[inline(always)]
 fn load(bytes: &[u8], at: usize) -> u64 {
@@ -88,6 +113,7 @@ fn hex_word(word: u64) -> (u64, usize) {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 mod tests {
     use super::*;
     use proptest::prelude::*;
@@ -126,6 +152,15 @@ mod tests {
             let text = if upper { format!("{value:0width$X}{tail}") } else { format!("{value:0width$x}{tail}") };
             let digits = hex(&padded(text.as_bytes()), 0);
             prop_assert_eq!(digits, Digits { value, len: text.len() - tail.len(), overflows: false });
+        }
+
+        #[test]
+        fn pushed_numbers_are_those_of_the_standard_library(value: u64, decimal: u32, digits in 1u32..12) {
+            let mut out = Vec::new();
+            push_hex(&mut out, value, digits);
+            out.push(b' ');
+            push_decimal(&mut out, decimal);
+            prop_assert_eq!(String::from_utf8(out).unwrap(), format!("{value:0w$x} {decimal}", w = digits as usize));
         }
 
         #[test]

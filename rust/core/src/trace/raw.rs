@@ -5,7 +5,8 @@
 
 use super::error::{Place, TraceError};
 use super::input::Input;
-use super::{Batch, READ_MAX, TraceReader};
+use super::write::{Encoder, WriteReport, pieces};
+use super::{Access, AccessKind, Batch, READ_MAX, TraceReader, WRITE_BIT};
 
 /// Bytes of a word.
 const WORD_BYTES: usize = 8;
@@ -46,5 +47,38 @@ impl TraceReader for RawReader {
             self.input.consume(count * WORD_BYTES);
         }
         Ok(!batch.is_empty())
+    }
+}
+
+/// Writes a raw trace.
+#[derive(Debug)]
+pub(crate) struct RawEncoder;
+
+impl Encoder for RawEncoder {
+    const IS_RAW: bool = true;
+
+    #[inline]
+    fn access(
+        &mut self,
+        access: Access,
+        _has_ips: bool,
+        out: &mut Vec<u8>,
+        report: &mut WriteReport,
+    ) -> Result<(), &'static str> {
+        report.dropped_threads |= access.thread != 0;
+        if access.kind == AccessKind::Fetch {
+            report.dropped_fetches += 1;
+            return Ok(());
+        }
+        report.dropped_ips |= access.ip != 0;
+        let bit = if access.kind == AccessKind::Write { WRITE_BIT } else { 0 };
+        let mut count = 0;
+        for piece in pieces(access) {
+            out.extend_from_slice(&(piece | bit).to_le_bytes());
+            count += 1;
+        }
+        report.accesses += count;
+        report.split += u64::from(count > 1);
+        Ok(())
     }
 }
