@@ -85,3 +85,40 @@ impl<'de> Deserialize<'de> for Size {
         deserializer.deserialize_any(Visitor)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_read_as_people_write_them() {
+        for (text, bytes) in [
+            ("32KiB", 32 << 10),
+            ("1.25 MiB", 5 << 18),
+            ("64", 64),
+            ("64B", 64),
+            (" 2TiB ", 2 << 40),
+            ("0.5KiB", 512),
+            ("1.375MiB", 11 << 17),
+        ] {
+            assert_eq!(Size::parse(text), Some(Size(bytes)), "{text}");
+        }
+    }
+
+    #[test]
+    fn other_texts_are_no_sizes() {
+        for text in
+            ["", "KiB", ".5KiB", "-1", "1e3", "32KB", "32 kib", "0.3B", "1.0000000001KiB", "99999999999TiB", "1_000"]
+        {
+            assert_eq!(Size::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn size_is_written_in_the_largest_unit_that_divides_it() {
+        for (bytes, text) in [(0, "0B"), (64, "64B"), (5 << 18, "1280KiB"), (48 << 10, "48KiB"), (1 << 40, "1TiB")] {
+            assert_eq!(Size(bytes).to_string(), text);
+            assert_eq!(Size::parse(text), Some(Size(bytes)));
+        }
+    }
+}

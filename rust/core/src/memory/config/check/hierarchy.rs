@@ -7,6 +7,7 @@ use crate::memory::config::{CacheConfig, Coherence, Inclusion, MachineConfig, St
 pub(super) fn check(machine: &MachineConfig) -> Result<(), ConfigError> {
     check_names(machine)?;
     check_shared(machine)?;
+    check_unified(machine)?;
     for (kind, name) in [(StreamKind::Data, "data"), (StreamKind::Instruction, "instruction")] {
         check_path(&path_of(machine, kind), name)?;
     }
@@ -43,6 +44,20 @@ fn check_shared(machine: &MachineConfig) -> Result<(), ConfigError> {
             format!("caches[{}].shared", first + offset),
             format!("must be true after a shared cache (caches[{first}])"),
             false,
+        )),
+    }
+}
+
+/// After the first unified cache all are unified: the paths of data and fetches do not part again.
+fn check_unified(machine: &MachineConfig) -> Result<(), ConfigError> {
+    let kinds: Vec<_> = machine.caches.iter().map(CacheConfig::stream_kind).collect();
+    let Some(first) = kinds.iter().position(|&kind| kind == StreamKind::Unified) else { return Ok(()) };
+    match kinds[first..].iter().position(|&kind| kind != StreamKind::Unified) {
+        None => Ok(()),
+        Some(offset) => Err(ConfigError::new(
+            format!("caches[{}].kind", first + offset),
+            format!("must be unified after a unified cache (caches[{first}])"),
+            kinds[first + offset],
         )),
     }
 }

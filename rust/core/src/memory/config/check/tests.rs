@@ -187,6 +187,15 @@ fn private_cache_cannot_follow_a_shared_one() {
 }
 
 #[test]
+fn split_cache_cannot_follow_a_unified_one() {
+    refused(
+        &[("/caches/3/name", json!("last level shared"))],
+        "caches[3].kind: must be unified after a unified cache (caches[2]), got data",
+    );
+    accepted(&[("/caches/3/name", json!("last level shared")), ("/caches/3/kind", json!("unified"))]);
+}
+
+#[test]
 fn exclusive_level_has_a_level_inside() {
     let rule = "must not be exclusive at the first level of the data path, which has no level inside";
     refused(&[("/caches/1/inclusion", json!("exclusive"))], &format!("caches[1].inclusion: {rule}, got exclusive"));
