@@ -3,6 +3,7 @@
 use crate::base::ConfigError;
 use crate::memory::MachineConfig;
 use crate::memory::config::{PageSize, Size};
+use crate::memory::stats::{CoherenceStats, LevelStats, TlbStats};
 use crate::trace::BatchRef;
 use serde::{Deserialize, Serialize};
 
@@ -90,69 +91,6 @@ pub enum ReplayError {
         /// Accesses asked to be skipped or used as warm-up.
         dropped: u64,
     },
-}
-
-/// Counters of one cache level, over all its cpus.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct LevelStats {
-    /// Demand reads.
-    pub reads: u64,
-    /// Demand writes.
-    pub writes: u64,
-    /// Demand reads that missed.
-    pub read_misses: u64,
-    /// Demand writes that missed.
-    pub write_misses: u64,
-    /// `read_misses + write_misses`.
-    pub misses: u64,
-    /// Dirty victims that left.
-    pub write_backs: u64,
-    /// Dirty victims of the inner level presented here.
-    pub write_backs_in: u64,
-    /// Those of them that were not here.
-    pub write_back_misses: u64,
-    /// Stores sent on by a write-through level.
-    pub write_throughs: u64,
-    /// Victims of the inner level taken in by an exclusive level.
-    pub victims_in: u64,
-    /// Lines invalidated in inner levels by victims of this inclusive one.
-    pub back_invalidations: u64,
-    /// Requests of prefetchers of inner levels.
-    pub prefetch_reads: u64,
-    /// Those of them that missed.
-    pub prefetch_misses: u64,
-    /// Lines that this level's own prefetcher asked for.
-    pub prefetches_issued: u64,
-    /// Prefetched lines that were used.
-    pub prefetches_useful: u64,
-    /// Used ones that had not arrived yet.
-    pub prefetches_late: u64,
-    /// Demand misses on lines that a prefetch had evicted.
-    pub prefetches_polluting: u64,
-}
-
-/// Counters of one TLB, over all its cpus.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct TlbStats {
-    /// Translations asked for here.
-    pub lookups: u64,
-    /// Those that were not here.
-    pub misses: u64,
-}
-
-/// Counters of coherence.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct CoherenceStats {
-    /// Copies that a store took from other cpus.
-    pub invalidations: u64,
-    /// Lines that came modified from another cpu.
-    pub transfers: u64,
-    /// Stores to lines that were shared.
-    pub upgrades: u64,
-    /// Misses for bytes that another cpu had stored to.
-    pub true_sharing_misses: u64,
-    /// Misses because another cpu had stored to other bytes of the line.
-    pub false_sharing_misses: u64,
 }
 
 /// Counters of one thread, region or instruction address.

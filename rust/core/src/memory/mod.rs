@@ -1,5 +1,9 @@
 //! The memory system: caches, TLBs, prefetchers, coherence. `docs/memory-model.md` is its specification.
 
 pub mod config;
+pub mod geometry;
+pub mod replacement;
+pub mod stats;
 
 pub use config::MachineConfig;
+pub use geometry::Geometry;

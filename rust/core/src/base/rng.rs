@@ -1,0 +1,85 @@
+//! Named streams of random numbers.
+//!
+//! Every consumer draws from a stream of its own, found by name and index, so that a new consumer never shifts an old
+//! one. A stream is SplitMix64 (Steele, Lea & Flood, OOPSLA 2014): one add and one mix a number.
+
+/// The golden-ratio increment of SplitMix64.
+const GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// The output function of SplitMix64: a bijection that spreads every bit over all others.
+pub const fn mix(value: u64) -> u64 {
+    let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    value ^ (value >> 31)
+}
+
+/// FNV-1a over bytes, continued from `state`.
+pub const fn fnv1a(mut state: u64, bytes: &[u8]) -> u64 {
+    let mut index = 0;
+    while index < bytes.len() {
+        state = (state ^ bytes[index] as u64).wrapping_mul(0x0000_0100_0000_01b3);
+        index += 1;
+    }
+    state
+}
+
+/// Where FNV-1a starts.
+pub const FNV_START: u64 = 0xcbf2_9ce4_8422_2325;
+
+/// One stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rng {
+    state: u64,
+}
+
+impl Rng {
+    /// The stream of `seed` with that name and index.
+    pub const fn stream(seed: u64, name: &str, index: u64) -> Self {
+        let named = mix(seed ^ fnv1a(FNV_START, name.as_bytes()));
+        Self { state: mix(named.wrapping_add(index)) }
+    }
+
+    /// The next 64 random bits.
+    pub const fn next_u64(&mut self) -> u64 {
+        self.state = self.state.wrapping_add(GAMMA);
+        mix(self.state)
+    }
+
+    /// A number below `bound`, by the high half of a product; its bias is below `bound / 2^32`.
+    pub const fn below(&mut self, bound: u32) -> u32 {
+        #[allow(clippy::cast_possible_truncation, reason = "the product of two 32-bit numbers, shifted by 32")]
+        let high = (((self.next_u64() >> 32) * bound as u64) >> 32) as u32;
+        high
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn first_outputs_are_those_of_splitmix64() {
+        let mut rng = Rng { state: 1_234_567 };
+        assert_eq!(rng.next_u64(), 6_457_827_717_110_365_317);
+        assert_eq!(rng.next_u64(), 3_203_168_211_198_807_973);
+    }
+
+    #[test]
+    fn streams_differ_by_seed_name_and_index() {
+        let first = |seed, name, index| Rng::stream(seed, name, index).next_u64();
+        let values = [first(0, "a", 0), first(1, "a", 0), first(0, "b", 0), first(0, "a", 1)];
+        for (i, value) in values.iter().enumerate() {
+            assert!(!values[i + 1..].contains(value));
+        }
+    }
+
+    #[test]
+    fn below_stays_below() {
+        let mut rng = Rng::stream(7, "test", 0);
+        let mut seen = [false; 12];
+        for _ in 0..1000 {
+            seen[rng.below(12) as usize] = true;
+        }
+        assert_eq!(seen, [true; 12]);
+    }
+}

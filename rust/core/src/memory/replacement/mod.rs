@@ -1,0 +1,89 @@
+//! Replacement policies: which line of a full set makes room.
+//!
+//! A policy is one file behind [`Replacement`]. It sees sets and ways, never addresses, and never changes the cache.
+//! To add one: its file, a variant of [`ReplacementKind`], an arm of [`with_policy`](crate::with_policy), a reference
+//! model in `tests/reference`.
+
+mod bit_plru;
+mod order;
+mod random;
+mod rrip;
+mod tree_plru;
+
+pub use bit_plru::BitPlru;
+pub use order::{Fifo, Lip, Lru, Mru};
+pub use random::RandomWay;
+pub use rrip::{Brrip, Drrip, Srrip};
+pub use tree_plru::TreePlru;
+
+use super::geometry::Geometry;
+use crate::base::Rng;
+
+/// A way of a set, from 0.
+pub type Way = usize;
+
+/// Chooses victims. `set` is below the number of sets, `way` below the number of ways.
+pub trait Replacement {
+    /// State for every set of a cache; `rng` is the cache's own stream.
+    fn new(geometry: Geometry, rng: Rng) -> Self;
+
+    /// The line in `way` of `set` was used.
+    fn touch(&mut self, set: usize, way: Way);
+
+    /// A new line was put into `way` of `set`.
+    fn fill(&mut self, set: usize, way: Way);
+
+    /// The way of `set` to evict. Asked only when every way is valid.
+    fn victim(&mut self, set: usize) -> Way;
+}
+
+/// Runs `$body` with `$policy` bound to the type of the policy that `$kind` names: the one `match` before a loop.
+#[macro_export]
+macro_rules! with_policy {
+    ($kind:expr, $policy:ident => $body:expr) => {{
+        use $crate::memory::config::ReplacementKind;
+        use $crate::memory::replacement as policies;
+        match $kind {
+            ReplacementKind::Lru => {
+                type $policy = policies::Lru;
+                $body
+            }
+            ReplacementKind::Mru => {
+                type $policy = policies::Mru;
+                $body
+            }
+            ReplacementKind::Lip => {
+                type $policy = policies::Lip;
+                $body
+            }
+            ReplacementKind::Fifo => {
+                type $policy = policies::Fifo;
+                $body
+            }
+            ReplacementKind::Random => {
+                type $policy = policies::RandomWay;
+                $body
+            }
+            ReplacementKind::TreePlru => {
+                type $policy = policies::TreePlru;
+                $body
+            }
+            ReplacementKind::BitPlru => {
+                type $policy = policies::BitPlru;
+                $body
+            }
+            ReplacementKind::Srrip => {
+                type $policy = policies::Srrip;
+                $body
+            }
+            ReplacementKind::Brrip => {
+                type $policy = policies::Brrip;
+                $body
+            }
+            ReplacementKind::Drrip => {
+                type $policy = policies::Drrip;
+                $body
+            }
+        }
+    }};
+}
