@@ -10,6 +10,7 @@ mod set;
 mod size;
 
 pub use check::RegionRef;
+pub use parse::{from_tree, tree_from_json};
 pub use set::apply_set;
 pub use size::Size;
 

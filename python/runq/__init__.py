@@ -1,0 +1,1 @@
+"""Simulates execution models."""

@@ -1,0 +1,73 @@
+//! Errors of the core as the exceptions of `runq.errors`.
+
+use pyo3::call::PyCallArgs;
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use runq_core::base::ConfigError;
+use runq_core::replay::ReplayError;
+use runq_core::trace::TraceError;
+use std::io::ErrorKind;
+
+/// What can go wrong behind the boundary.
+#[derive(Debug)]
+pub enum Failure {
+    /// A configuration that breaks a rule.
+    Config(ConfigError),
+    /// A trace that cannot be read or written.
+    Trace(TraceError),
+    /// A trace that the machine cannot replay to its end.
+    Replay(ReplayError),
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self::Config(error)
+    }
+}
+
+impl From<TraceError> for Failure {
+    fn from(error: TraceError) -> Self {
+        Self::Trace(error)
+    }
+}
+
+impl From<ReplayError> for Failure {
+    fn from(error: ReplayError) -> Self {
+        Self::Replay(error)
+    }
+}
+
+impl From<Failure> for PyErr {
+    fn from(failure: Failure) -> Self {
+        Python::attach(|py| match failure {
+            Failure::Config(error) => raise(py, "ConfigError", (error.path, error.rule, error.value)),
+            Failure::Replay(error) => raise(py, "ReplayError", (error.to_string(),)),
+            Failure::Trace(error) => raise(py, trace_class(&error), (error.to_string(),)),
+        })
+    }
+}
+
+/// The exception for a trace; one that the file system refuses is an `OSError` too.
+fn trace_class(error: &TraceError) -> &'static str {
+    match error {
+        TraceError::Io { source, .. } => match source.kind() {
+            ErrorKind::NotFound => "TraceNotFoundError",
+            // These say that the content is damaged, not that the system failed.
+            ErrorKind::InvalidData | ErrorKind::UnexpectedEof => "TraceError",
+            _ => "TraceFileError",
+        },
+        TraceError::Malformed { .. } => "TraceError",
+    }
+}
+
+/// Makes the exception of that name.
+fn raise<'py>(py: Python<'py>, name: &str, arguments: impl PyCallArgs<'py>) -> PyErr {
+    let class = py.import("runq.errors").and_then(|module| module.getattr(name));
+    let made = class.and_then(|class| class.call1(arguments));
+    made.map_or_else(|error| error, PyErr::from_value)
+}
+
+/// A broken invariant of ours that did not stop the process.
+pub fn internal(what: &str) -> PyErr {
+    PyRuntimeError::new_err(format!("internal error, please report it: {what}"))
+}
