@@ -2,6 +2,7 @@
 
 pub mod config;
 pub mod geometry;
+pub mod placement;
 pub mod replacement;
 pub mod stats;
 
