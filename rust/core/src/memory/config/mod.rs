@@ -5,6 +5,7 @@
 //! field does.
 
 pub mod check;
+mod defaults;
 mod parse;
 mod set;
 mod size;
