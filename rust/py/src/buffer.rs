@@ -3,9 +3,11 @@
 //! The GIL is not held while a replay reads the memory. The buffer keeps the memory where it is and alive; that no
 //! other thread writes to it meanwhile is asked of the caller in the documentation, as NumPy asks it.
 
+use crate::columns::Rows;
 use pyo3::buffer::PyUntypedBuffer;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
+use runq_core::trace::{Batch, Place, TraceError};
 use std::ffi::CStr;
 
 /// What the items of a buffer are.
@@ -74,11 +76,6 @@ impl Column {
         self.buffer.shape()[0]
     }
 
-    /// What the items are.
-    pub fn element(&self) -> Element {
-        self.element
-    }
-
     /// The whole as a slice, if the items are `T` and lie side by side in native order.
     pub fn as_slice<T: Plain>(&self) -> Option<&[T]> {
         let is_bool_byte = self.element == Element::Bool && size_of::<T>() == 1;
@@ -97,22 +94,6 @@ impl Column {
         Some(unsafe { std::slice::from_raw_parts(start, self.len()) })
     }
 
-    /// Appends the items from `start` to `end` as unsigned numbers, or says which row is negative and what it holds.
-    pub fn load(&self, start: usize, end: usize, out: &mut Vec<u64>) -> Result<(), (usize, i64)> {
-        assert!(start <= end && end <= self.len(), "rows lie within the column");
-        match (self.element, self.buffer.item_size()) {
-            (Element::Unsigned | Element::Bool, 1) => self.load_unsigned(start, end, out, u8::from_ne_bytes),
-            (Element::Unsigned, 2) => self.load_unsigned(start, end, out, u16::from_ne_bytes),
-            (Element::Unsigned, 4) => self.load_unsigned(start, end, out, u32::from_ne_bytes),
-            (Element::Unsigned, _) => self.load_unsigned(start, end, out, u64::from_ne_bytes),
-            (_, 1) => return self.load_signed(start, end, out, i8::from_ne_bytes),
-            (_, 2) => return self.load_signed(start, end, out, i16::from_ne_bytes),
-            (_, 4) => return self.load_signed(start, end, out, i32::from_ne_bytes),
-            (_, _) => return self.load_signed(start, end, out, i64::from_ne_bytes),
-        }
-        Ok(())
-    }
-
     fn load_unsigned<T: Into<u64>, const N: usize>(
         &self,
         start: usize,
@@ -129,10 +110,10 @@ impl Column {
         end: usize,
         out: &mut Vec<u64>,
         read: impl Fn([u8; N]) -> T,
-    ) -> Result<(), (usize, i64)> {
+    ) -> Result<(), (usize, String)> {
         for row in start..end {
             let value: i64 = read(self.item(row)).into();
-            out.push(u64::try_from(value).map_err(|_| (row, value))?);
+            out.push(u64::try_from(value).map_err(|_| (row, value.to_string()))?);
         }
         Ok(())
     }
@@ -156,21 +137,58 @@ impl Column {
         unsafe { self.buffer.buf_ptr().cast::<u8>().wrapping_offset(offset).cast::<[u8; N]>().read_unaligned() }
     }
 
-    /// The text of an item up to its padding; `None` if the items are numbers or the characters are not ASCII.
-    pub fn text(&self, row: usize) -> Option<String> {
+    /// Clears `batch` and fills it with words of the raw format, from `start` to `end`.
+    ///
+    /// # Errors
+    /// The first negative one, with its row: signed arrays are taken for addresses.
+    pub fn load_words(&self, start: usize, end: usize, batch: &mut Batch) -> Result<(), TraceError> {
+        batch.clear();
+        self.load(start, end, &mut batch.words).map_err(|(row, got)| {
+            TraceError::malformed("array", Place::Record(row as u64), "an address below 2^63 (8 EiB)", got)
+        })
+    }
+
+    /// The bytes of a whole item.
+    fn bytes(&self, row: usize) -> &[u8] {
         assert!(row < self.len(), "rows lie within the column");
-        let width = if self.element == Element::Utf32 { 4 } else { 1 };
-        let offset = self.stride.wrapping_mul(isize::try_from(row).ok()?);
+        let offset = self.stride.wrapping_mul(row as isize);
         let start = self.buffer.buf_ptr().cast::<u8>().wrapping_offset(offset);
         // SAFETY: as in `raw`; an item has `item_size` bytes.
-        let bytes = unsafe { std::slice::from_raw_parts(start, self.buffer.item_size()) };
-        let characters = bytes.chunks_exact(width).map(|character| match *character {
-            [byte] => u32::from(byte),
+        unsafe { std::slice::from_raw_parts(start, self.buffer.item_size()) }
+    }
+}
+
+impl Rows for Column {
+    fn is_text(&self) -> bool {
+        matches!(self.element, Element::Utf32 | Element::Bytes)
+    }
+
+    fn load(&self, start: usize, end: usize, out: &mut Vec<u64>) -> Result<(), (usize, String)> {
+        assert!(start <= end && end <= self.len(), "rows lie within the column");
+        match (self.element, self.buffer.item_size()) {
+            (Element::Unsigned | Element::Bool, 1) => self.load_unsigned(start, end, out, u8::from_ne_bytes),
+            (Element::Unsigned, 2) => self.load_unsigned(start, end, out, u16::from_ne_bytes),
+            (Element::Unsigned, 4) => self.load_unsigned(start, end, out, u32::from_ne_bytes),
+            (Element::Unsigned, _) => self.load_unsigned(start, end, out, u64::from_ne_bytes),
+            (_, 1) => return self.load_signed(start, end, out, i8::from_ne_bytes),
+            (_, 2) => return self.load_signed(start, end, out, i16::from_ne_bytes),
+            (_, 4) => return self.load_signed(start, end, out, i32::from_ne_bytes),
+            (_, _) => return self.load_signed(start, end, out, i64::from_ne_bytes),
+        }
+        Ok(())
+    }
+
+    fn text(&self, row: usize, out: &mut String) -> Result<(), String> {
+        let width = if self.element == Element::Utf32 { 4 } else { 1 };
+        let characters = self.bytes(row).chunks_exact(width).map(|character| match *character {
             [a, b, c, d] if self.is_swapped => u32::from_ne_bytes([d, c, b, a]),
             [a, b, c, d] => u32::from_ne_bytes([a, b, c, d]),
-            _ => unreachable!("characters have 1 or 4 bytes"),
+            _ => u32::from(character[0]),
         });
-        characters.take_while(|&character| character != 0).map(char::from_u32).collect()
+        for character in characters.take_while(|&character| character != 0) {
+            out.push(char::from_u32(character).ok_or("text that is not Unicode")?);
+        }
+        Ok(())
     }
 }
 

@@ -2,11 +2,19 @@
 
 #![deny(unsafe_code)]
 
+mod arrow_in;
+mod arrow_out;
 #[allow(unsafe_code, reason = "the memory of another object is read through the buffer protocol")]
 mod buffer;
+mod columns;
 mod config;
 mod errors;
+mod pump;
+mod reader;
+mod replay;
 mod replay_json;
+mod source;
+mod trace;
 
 use pyo3::prelude::*;
 
@@ -14,9 +22,15 @@ use pyo3::prelude::*;
 #[pymodule]
 mod _core {
     #[pymodule_export]
+    use super::arrow_out::arrow_stream;
+    #[pymodule_export]
     use super::config::{machine_check, machine_set};
     #[pymodule_export]
+    use super::replay::{Replayed, replay};
+    #[pymodule_export]
     use super::replay_json::replay_json;
+    #[pymodule_export]
+    use super::trace::{trace_convert, trace_info};
     use super::*;
 
     #[pymodule_init]
