@@ -12,7 +12,7 @@
 use super::number::{hex, push_hex};
 use super::text::{EXPECTED_ADDRESS, EXPECTED_SIZE, LineParser, check_extent, next_line};
 use super::write::{Encoder, WriteReport};
-use super::{Access, AccessKind, Batch, Columns};
+use super::{ADDRESS_LIMIT, Access, AccessKind, Batch, Columns, SIZE_MAX};
 
 const EXPECTED: &str = "'label address [size]' with label 0, 1, 2, 3, r, w, i or m and a hexadecimal address and size";
 const EXPECTED_NO_FLUSH: &str = "a read, write or fetch, since a replay cannot flush or invalidate (labels 4, c, v)";
@@ -31,31 +31,55 @@ impl LineParser for DinParser {
 
     #[inline(always)]
     fn line(&mut self, bytes: &[u8], at: usize, batch: &mut Batch) -> Result<usize, &'static str> {
-        let start = skip_blanks(bytes, at);
-        let label = bytes[start];
-        let kind = match label {
-            b'0' | b'3' | b'r' | b'R' | b'm' | b'M' => AccessKind::Read,
-            b'1' | b'w' | b'W' => AccessKind::Write,
-            b'2' | b'i' | b'I' => AccessKind::Fetch,
-            _ => return no_access(bytes, start),
+        // Nearly every line is a digit, a blank, an address and nothing or a blank and a size of one digit.
+        let kind = match bytes[at] {
+            b'0' => AccessKind::Read,
+            b'1' => AccessKind::Write,
+            b'2' => AccessKind::Fetch,
+            _ => return any_line(bytes, at, batch),
         };
-        if !matches!(bytes[start + 1], b' ' | b'\t') {
-            return Err(EXPECTED);
+        let digits = hex(bytes, at + 2);
+        let end = at + 2 + digits.len;
+        let (size, next) = match (bytes[end], bytes[end + 1], bytes[end + 2]) {
+            (b'\n', _, _) => (1, end + 1),
+            (b' ', size @ b'1'..=b'9', b'\n') => (u32::from(size - b'0'), end + 3),
+            _ => return any_line(bytes, at, batch),
+        };
+        let is_plain = bytes[at + 1] == b' ' && digits.len > 0 && !digits.overflows;
+        if !is_plain || digits.value >= ADDRESS_LIMIT - u64::from(SIZE_MAX) {
+            return any_line(bytes, at, batch);
         }
-        let address = prefixed_hex(bytes, skip_blanks(bytes, start + 1), EXPECTED_ADDRESS)?;
-        let third = skip_blanks(bytes, address.1);
-        let (size, next) = match bytes[third] {
-            b'\n' => (1, third + 1),
-            first if first.is_ascii_digit() || label.is_ascii_alphabetic() && first.is_ascii_hexdigit() => {
-                let (size, end) = prefixed_hex(bytes, third, EXPECTED_SIZE)?;
-                (size, if bytes[end] == b'\n' { end + 1 } else { next_line(bytes, end) })
-            }
-            _ => (1, next_line(bytes, third)),
-        };
-        let size = check_extent(address.0, size)?;
-        batch.push(Access { address: address.0, size, kind, thread: 0, ip: 0 }, COLUMNS);
+        batch.push(Access { address: digits.value, size, kind, thread: 0, ip: 0 }, COLUMNS);
         Ok(next)
     }
+}
+
+/// Appends the access of a line of any allowed shape and returns where the next line starts.
+fn any_line(bytes: &[u8], at: usize, batch: &mut Batch) -> Result<usize, &'static str> {
+    let start = skip_blanks(bytes, at);
+    let label = bytes[start];
+    let kind = match label {
+        b'0' | b'3' | b'r' | b'R' | b'm' | b'M' => AccessKind::Read,
+        b'1' | b'w' | b'W' => AccessKind::Write,
+        b'2' | b'i' | b'I' => AccessKind::Fetch,
+        _ => return no_access(bytes, start),
+    };
+    if !matches!(bytes[start + 1], b' ' | b'\t') {
+        return Err(EXPECTED);
+    }
+    let address = prefixed_hex(bytes, skip_blanks(bytes, start + 1), EXPECTED_ADDRESS)?;
+    let third = skip_blanks(bytes, address.1);
+    let (size, next) = match bytes[third] {
+        b'\n' => (1, third + 1),
+        first if first.is_ascii_digit() || label.is_ascii_alphabetic() && first.is_ascii_hexdigit() => {
+            let (size, end) = prefixed_hex(bytes, third, EXPECTED_SIZE)?;
+            (size, if bytes[end] == b'\n' { end + 1 } else { next_line(bytes, end) })
+        }
+        _ => (1, next_line(bytes, third)),
+    };
+    let size = check_extent(address.0, size)?;
+    batch.push(Access { address: address.0, size, kind, thread: 0, ip: 0 }, COLUMNS);
+    Ok(next)
 }
 
 #[inline(always)]

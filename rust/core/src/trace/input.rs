@@ -160,7 +160,7 @@ mod tests {
     impl Read for Interrupting {
         fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
             self.0 += 1;
-            if self.0 % 2 == 1 {
+            if !self.0.is_multiple_of(2) {
                 return Err(ErrorKind::Interrupted.into());
             }
             let few = buffer.len().min(3);

@@ -13,6 +13,11 @@ use super::{Access, AccessKind, Batch, Columns};
 
 const EXPECTED: &str = "'I  address,size', ' L address,size', ' S address,size' or ' M address,size'";
 
+const FETCH: &[u8; 3] = b"I  ";
+const READ: &[u8; 3] = b" L ";
+const WRITE: &[u8; 3] = b" S ";
+const MODIFY: &[u8; 3] = b" M ";
+
 /// What lackey traces have.
 const COLUMNS: Columns = Columns { sizes: true, fetches: true, threads: false, ips: true };
 
@@ -33,37 +38,53 @@ impl LineParser for LackeyParser {
 
     #[inline(always)]
     fn line(&mut self, bytes: &[u8], at: usize, batch: &mut Batch) -> Result<usize, &'static str> {
+        // Which of the three comes next is hard to predict, so nothing branches on it.
         let head = [bytes[at], bytes[at + 1], bytes[at + 2]];
-        let (kind, modifies) = match &head {
-            b"I  " => (AccessKind::Fetch, false),
-            b" L " => (AccessKind::Read, false),
-            b" S " => (AccessKind::Write, false),
-            b" M " => (AccessKind::Read, true),
-            _ => return no_record(bytes, at),
-        };
-        let digits = hex(bytes, at + 3);
-        let comma = at + 3 + digits.len;
-        if digits.len == 0 || bytes[comma] != b',' {
-            return Err(EXPECTED);
+        let (is_fetch, is_read, is_write) = (head == *FETCH, head == *READ, head == *WRITE);
+        if !(is_fetch | is_read | is_write) {
+            return self.other_line(bytes, at, batch);
         }
-        let (size, next) = match (bytes[comma + 1], bytes[comma + 2]) {
-            (digit @ b'1'..=b'9', b'\n') => (u64::from(digit - b'0'), comma + 3),
-            _ => long_size(bytes, comma + 1)?,
-        };
-        if digits.overflows {
-            return Err(EXPECTED_ADDRESS);
-        }
-        let size = check_extent(digits.value, size)?;
-        if kind == AccessKind::Fetch {
-            self.ip = digits.value;
-        }
-        let access = Access { address: digits.value, size, kind, thread: 0, ip: self.ip };
-        batch.push(access, COLUMNS);
-        if modifies {
-            batch.push(Access { kind: AccessKind::Write, ..access }, COLUMNS);
-        }
+        let (address, size, next) = address_and_size(bytes, at + 3)?;
+        self.ip = if is_fetch { address } else { self.ip };
+        let data = if is_write { AccessKind::Write } else { AccessKind::Read };
+        let kind = if is_fetch { AccessKind::Fetch } else { data };
+        batch.push(Access { address, size, kind, thread: 0, ip: self.ip }, COLUMNS);
         Ok(next)
     }
+}
+
+impl LackeyParser {
+    /// A modify, or a line without an access.
+    #[inline(never)]
+    fn other_line(&mut self, bytes: &[u8], at: usize, batch: &mut Batch) -> Result<usize, &'static str> {
+        if bytes[at..at + 3] == *MODIFY {
+            let (address, size, next) = address_and_size(bytes, at + 3)?;
+            for kind in [AccessKind::Read, AccessKind::Write] {
+                batch.push(Access { address, size, kind, thread: 0, ip: self.ip }, COLUMNS);
+            }
+            return Ok(next);
+        }
+        let is_banner = matches!(&bytes[at..at + 2], b"==" | b"--" | b"**") && bytes[at + 2].is_ascii_digit();
+        if is_banner { Ok(next_line(bytes, at)) } else { end_of_line(bytes, at).ok_or(EXPECTED) }
+    }
+}
+
+/// What follows the letter: `address,size`, and where the next line starts.
+#[inline(always)]
+fn address_and_size(bytes: &[u8], at: usize) -> Result<(u64, u32, usize), &'static str> {
+    let digits = hex(bytes, at);
+    let comma = at + digits.len;
+    if digits.len == 0 || bytes[comma] != b',' {
+        return Err(EXPECTED);
+    }
+    let (size, next) = match (bytes[comma + 1], bytes[comma + 2]) {
+        (digit @ b'1'..=b'9', b'\n') => (u64::from(digit - b'0'), comma + 3),
+        _ => long_size(bytes, comma + 1)?,
+    };
+    if digits.overflows {
+        return Err(EXPECTED_ADDRESS);
+    }
+    Ok((digits.value, check_extent(digits.value, size)?, next))
 }
 
 /// A size of more than one digit, and where the next line starts.
@@ -74,13 +95,6 @@ fn long_size(bytes: &[u8], at: usize) -> Result<(u64, usize), &'static str> {
     }
     let next = end_of_line(bytes, at + digits.len).ok_or(EXPECTED)?;
     if digits.overflows { Err(EXPECTED_SIZE) } else { Ok((digits.value, next)) }
-}
-
-/// Skips a line of Valgrind's own or a blank one.
-#[cold]
-fn no_record(bytes: &[u8], at: usize) -> Result<usize, &'static str> {
-    let banner = matches!(&bytes[at..at + 2], b"==" | b"--" | b"**") && bytes[at + 2].is_ascii_digit();
-    if banner { Ok(next_line(bytes, at)) } else { end_of_line(bytes, at).ok_or(EXPECTED) }
 }
 
 /// Writes a lackey trace, each line by itself: a modify comes out as its load and its store.
@@ -104,9 +118,9 @@ impl Encoder for LackeyEncoder {
             _ => report.dropped_ips |= access.ip != 0 && access.ip != self.ip,
         }
         out.extend_from_slice(match access.kind {
-            AccessKind::Fetch => b"I  ",
-            AccessKind::Read => b" L ",
-            AccessKind::Write => b" S ",
+            AccessKind::Fetch => FETCH,
+            AccessKind::Read => READ,
+            AccessKind::Write => WRITE,
         });
         push_hex(out, access.address, ADDRESS_DIGITS);
         out.push(b',');

@@ -17,19 +17,24 @@ pub(crate) struct Digits {
 const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGHS: u64 = 0x80 * ONES;
 
-/// The hexadecimal digits at `at`, of either case and without prefix. Reads up to 17 bytes from `at`, or to the last
-/// digit, whichever is more.
+/// The hexadecimal digits at `at`, of either case and without prefix. Reads 16 bytes from `at`, or to the last digit,
+/// whichever is more. Free of branches that depend on the number of digits, which changes from line to line.
 #[inline(always)]
 pub(crate) fn hex(bytes: &[u8], at: usize) -> Digits {
-    let (value, len) = hex_word(load(bytes, at));
-    if len < 8 {
-        return Digits { value, len, overflows: false };
+    let (first, second) = (load(bytes, at), load(bytes, at + 8));
+    let others = u128::from(others(first)) | u128::from(others(second)) << 64;
+    if others == 0 {
+        return hex_long(bytes, at);
     }
-    let (low, more) = hex_word(load(bytes, at + 8));
-    if more < 8 {
-        return Digits { value: (value << (4 * more)) | low, len: 8 + more, overflows: false };
+    let len = others.trailing_zeros() / 8;
+    if len == 0 {
+        return Digits { value: 0, len: 0, overflows: false };
     }
-    hex_long(bytes, at)
+    // The digits move to the top; zeros below them stand for leading zeros.
+    let word = (u128::from(first) | (u128::from(second) << 64)) << (128 - 8 * len);
+    let half = |word: u128| u64::try_from(word & u128::from(u64::MAX)).expect("masked to 64 bits");
+    let (high, low) = (half(word), half(word >> 64));
+    Digits { value: fold(high) << 32 | fold(low), len: len as usize, overflows: false }
 }
 
 /// As [`hex`], digit by digit, for any number of them.
@@ -90,26 +95,24 @@ fn load(bytes: &[u8], at: usize) -> u64 {
     u64::from_le_bytes(*word)
 }
 
-/// The value and number of the hexadecimal digits that `word` starts with.
+/// The high bit of each byte of `word` that is no hexadecimal digit.
 #[inline(always)]
-fn hex_word(word: u64) -> (u64, usize) {
-    // The high bit of each byte says whether the byte is a digit: sums of 7-bit parts never carry into a neighbour.
+fn others(word: u64) -> u64 {
+    // Sums of 7-bit parts never carry into a neighbour.
     let low7 = word & !HIGHS;
     let decimal = (low7 + (0x80 - 0x30) * ONES) & !(low7 + (0x80 - 0x3a) * ONES);
     let lower = low7 | (0x20 * ONES);
     let letter = (lower + (0x80 - 0x61) * ONES) & !(lower + (0x80 - 0x67) * ONES);
-    let others = !((decimal | letter) & !word) & HIGHS;
-    let len = others.trailing_zeros() / 8;
-    if len == 0 {
-        return (0, 0);
-    }
-    // The digits move to the top; zeros below them stand for leading zeros.
-    let word = word << (64 - 8 * len);
+    !((decimal | letter) & !word) & HIGHS
+}
+
+/// The value of eight hexadecimal digits, the first in the lowest byte; zero bytes count as zeros.
+#[inline(always)]
+fn fold(word: u64) -> u64 {
     let nibbles = (word & (0x0f * ONES)) + 9 * ((word >> 6) & ONES);
     let pairs = ((nibbles << 4) | (nibbles >> 8)) & 0x00ff_00ff_00ff_00ff;
     let quads = ((pairs << 8) | (pairs >> 16)) & 0x0000_ffff_0000_ffff;
-    let value = ((quads << 16) | (quads >> 32)) & 0xffff_ffff;
-    (value, len as usize)
+    ((quads << 16) | (quads >> 32)) & 0xffff_ffff
 }
 
 #[cfg(test)]
