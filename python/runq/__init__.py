@@ -1,1 +1,32 @@
-"""Simulates execution models."""
+"""runq simulates execution models: what processes, threads and runtimes cost on a given machine.
+
+>>> import runq
+>>> machine = runq.Machine(caches=[runq.Cache("L1D", size="32KiB", ways=8)])
+>>> runq.replay([0, 64, 0, 128], machine)["L1D"].misses
+3
+"""
+
+from runq import machines, trace
+from runq._core import __version__
+from runq.errors import ConfigError, ReplayError, RunqError, TraceError, TraceFileError, TraceNotFoundError
+from runq.machine import Cache, Machine, Region, Tlb
+from runq.replay import replay
+from runq.result import ReplayResult
+
+__all__ = [
+    "Cache",
+    "ConfigError",
+    "Machine",
+    "Region",
+    "ReplayError",
+    "ReplayResult",
+    "RunqError",
+    "Tlb",
+    "TraceError",
+    "TraceFileError",
+    "TraceNotFoundError",
+    "__version__",
+    "machines",
+    "replay",
+    "trace",
+]

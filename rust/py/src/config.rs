@@ -12,6 +12,13 @@ pub fn machine_check(machine: &str) -> PyResult<String> {
     to_json(&machine)
 }
 
+/// Checks a machine and returns it with the kinds and latencies written out that it leaves open.
+#[pyfunction]
+pub fn machine_resolve(machine: &str) -> PyResult<String> {
+    let machine = MachineConfig::from_json(machine).map_err(Failure::from)?;
+    to_json(&machine.resolved())
+}
+
 /// Applies assignments such as `caches.L1D.ways=16` to a machine, checks it and returns it.
 ///
 /// The machine's own types must be right before the assignments, its rules only after them.

@@ -24,7 +24,7 @@ mod _core {
     #[pymodule_export]
     use super::arrow_out::arrow_stream;
     #[pymodule_export]
-    use super::config::{machine_check, machine_set};
+    use super::config::{machine_check, machine_resolve, machine_set};
     #[pymodule_export]
     use super::replay::{Replayed, replay};
     #[pymodule_export]

@@ -286,6 +286,22 @@ impl Default for MachineConfig {
     }
 }
 
+impl MachineConfig {
+    /// The same machine with the kinds and latencies written out that it leaves open.
+    pub fn resolved(&self) -> Self {
+        let mut machine = self.clone();
+        for (level, cache) in machine.caches.iter_mut().enumerate() {
+            cache.kind = Some(cache.stream_kind());
+            cache.latency_cycles = Some(self.latency_cycles_of(level));
+        }
+        for (level, tlb) in machine.tlbs.iter_mut().enumerate() {
+            tlb.kind = Some(tlb.stream_kind());
+            tlb.hit_cycles = Some(self.hit_cycles_of(level));
+        }
+        machine
+    }
+}
+
 impl CacheConfig {
     /// Which references it takes.
     pub fn stream_kind(&self) -> StreamKind {

@@ -1,0 +1,43 @@
+"""Machines that come with runq: `names()` tells which, `load(name)` gives one.
+
+Each is a TOML file whose table `[sources]` says for every number where it comes from: read in a source (S), measured
+(M), or general knowledge that is still to be checked (K).
+"""
+
+from importlib import resources
+from typing import Any
+
+from runq.errors import ConfigError
+from runq.machine import Machine, load_toml
+
+__all__ = ["load", "names", "source_text"]
+
+_DATA = ("data", "machines")
+
+
+def names() -> list[str]:
+    """The names of the machines, sorted.
+
+    >>> import runq
+    >>> "golden" in runq.machines.names()
+    True
+    """
+    folder = resources.files("runq").joinpath(*_DATA)
+    return sorted(file.name.removesuffix(".toml") for file in folder.iterdir() if file.name.endswith(".toml"))
+
+
+def source_text(name: str) -> str:
+    """The TOML file of a machine, with the source of every number."""
+    if name not in names():
+        raise ConfigError("machine", f"must be a TOML file or one of {', '.join(names())}", name)
+    return resources.files("runq").joinpath(*_DATA, f"{name}.toml").read_text(encoding="utf-8")
+
+
+def load(name: str, **overrides: Any) -> Machine:
+    """The machine of that name, with fields replaced.
+
+    >>> import runq
+    >>> runq.machines.load("golden", mlp=8).mlp
+    8
+    """
+    return Machine.from_dict({**load_toml(source_text(name).encode(), name), **overrides})
