@@ -1,7 +1,9 @@
 //! The memory system: caches, TLBs, prefetchers, coherence. `docs/memory-model.md` is its specification.
 
+pub mod batch;
 pub mod config;
 pub mod geometry;
+pub mod hierarchy;
 pub mod placement;
 pub mod replacement;
 pub mod stats;

@@ -1,0 +1,116 @@
+//! Which frame a page lies in, for pages of one size: a table by compact page number.
+//!
+//! Reading it costs two dependent loads, no hashing: pages are looked up far more often than TLBs miss, since the batch
+//! engine asks once a reference. With compact addresses of more than 43 bits a hash map takes over.
+
+use crate::memory::config::PageSize;
+use crate::memory::placement::FrameAllocator;
+use crate::trace::batch::WRITE_BIT;
+use std::collections::HashMap;
+
+/// log2 of the pages a leaf of the table.
+const LEAF_BITS: u32 = 9;
+const LEAF: usize = 1 << LEAF_BITS;
+const LEAF_MASK: u64 = LEAF as u64 - 1;
+
+/// More pages than frames.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct NoFrame;
+
+/// Page tables without their cost.
+pub(super) struct Frames {
+    page: PageSize,
+    allocator: FrameAllocator,
+    table: Table,
+}
+
+enum Table {
+    // `leaves[directory[page / LEAF] * LEAF + page % LEAF]` is one more than the frame number; 0 stands for no frame.
+    // Leaf 0 belongs to no page and stays empty.
+    Dense { directory: Vec<u32>, leaves: Vec<u32> },
+    Hashed(HashMap<u64, u64>),
+}
+
+impl Frames {
+    pub fn new(page: PageSize, allocator: FrameAllocator, wide: bool) -> Self {
+        let table = if wide {
+            Table::Hashed(HashMap::new())
+        } else {
+            Table::Dense { directory: Vec::new(), leaves: vec![0; LEAF] }
+        };
+        Self { page, allocator, table }
+    }
+
+    /// Frames that are in use, of 4 KiB.
+    pub fn in_use(&self) -> u64 {
+        self.allocator.frames_in_use()
+    }
+
+    /// Goes over to the hash map.
+    pub fn widen(&mut self) {
+        let Table::Dense { directory, leaves } = &self.table else { return };
+        let mut frames = HashMap::new();
+        for (high, &leaf) in directory.iter().enumerate() {
+            for (low, &frame) in leaves[leaf as usize * LEAF..][..LEAF].iter().enumerate() {
+                if frame != 0 {
+                    frames.insert((high * LEAF + low) as u64, u64::from(frame) - 1);
+                }
+            }
+        }
+        self.table = Table::Hashed(frames);
+    }
+
+    /// Writes the physical form of every compact word to `out`, giving frames to pages seen for the first time.
+    /// After an error the number of words that were translated is known by `Err`.
+    pub fn translate(&mut self, words: &[u64], out: &mut [u64]) -> Result<(), (usize, NoFrame)> {
+        let bits = self.page.bits();
+        let offset_mask = WRITE_BIT | ((1 << bits) - 1);
+        for (index, (&word, out)) in words.iter().zip(out).enumerate() {
+            let page = (word & !WRITE_BIT) >> bits;
+            let frame = match self.known(page) {
+                Some(frame) => frame,
+                None => self.give(page).map_err(|error| (index, error))?,
+            };
+            *out = word & offset_mask | frame << bits;
+        }
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn known(&self, page: u64) -> Option<u64> {
+        match &self.table {
+            Table::Dense { directory, leaves } => {
+                let leaf = *directory.get(usize::try_from(page >> LEAF_BITS).ok()?)?;
+                let low = usize::try_from(page & LEAF_MASK).ok()?;
+                let frame = *leaves.get(leaf as usize * LEAF + low)?;
+                u64::from(frame).checked_sub(1)
+            }
+            Table::Hashed(frames) => frames.get(&page).copied(),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn give(&mut self, page: u64) -> Result<u64, NoFrame> {
+        let frame = self.allocator.allocate(self.page).ok_or(NoFrame)? >> self.page.bits();
+        match &mut self.table {
+            Table::Dense { directory, leaves } => {
+                let high = usize::try_from(page >> LEAF_BITS).expect("compact pages are few");
+                if directory.len() <= high {
+                    directory.resize(high + 1, 0);
+                }
+                if directory[high] == 0 {
+                    directory[high] = u32::try_from(leaves.len() / LEAF).expect("frame numbers fit 32 bits");
+                    leaves.resize(leaves.len() + LEAF, 0);
+                }
+                let low = usize::try_from(page & LEAF_MASK).expect("below the size of a leaf");
+                leaves[directory[high] as usize * LEAF + low] =
+                    u32::try_from(frame + 1).expect("frame numbers fit 32 bits");
+            }
+            Table::Hashed(frames) => {
+                frames.insert(page, frame);
+            }
+        }
+        Ok(frame)
+    }
+}

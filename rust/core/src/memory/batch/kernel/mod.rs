@@ -1,0 +1,84 @@
+//! Kernels: a run of references through one set-associative array.
+//!
+//! A kernel takes a chunk of requests in order, looks each up, and writes what it asks of the next level, in order, to a
+//! buffer: the demand that missed, then the dirty victim. It does nothing else: readers of the words count them.
+//!
+//! [`Recency`] does LRU: it keeps a set's lines in order of use, so that a hit or miss is one compare, one shift of a
+//! part of the set, and one store. [`Ways`] does every other policy: lines stay in their ways. Both have a scalar form,
+//! which defines what they do, and a form for AVX2, chosen at run time, which is held against it by the tests.
+
+mod array;
+mod recency;
+mod recency_avx2;
+mod ways;
+
+pub(super) use recency::Recency;
+pub(super) use ways::Ways;
+
+use super::words::Buffer;
+use crate::base::Rng;
+use crate::memory::config::ReplacementKind;
+use crate::memory::geometry::Geometry;
+use crate::with_policy;
+
+/// What happens to dirty lines at a level.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Dirty {
+    /// No request makes a line dirty here: TLBs, and outer levels that see no write-backs.
+    Never = 0,
+    /// Dirty victims are counted.
+    Counted = 1,
+    /// Dirty victims are counted and presented to the next level.
+    Presented = 2,
+}
+
+/// Requests for a kernel.
+#[derive(Clone, Copy)]
+pub(super) struct Requests<'a> {
+    /// The words; those behind `count` are slack that may be read and means nothing.
+    pub words: &'a [u64],
+    /// How many there are.
+    pub count: usize,
+    /// Position of each in the chunk, or empty if nobody asks.
+    pub positions: &'a [u16],
+    /// They come from the cpu: bit 63 says write, the low bits are part of the address. Else flags, see `words`.
+    pub from_cpu: bool,
+}
+
+/// What a kernel counted that its output does not show.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Tally {
+    /// Requests of all kinds that missed.
+    pub misses: u64,
+    /// Dirty victims.
+    pub dirty_victims: u64,
+}
+
+/// An array that requests run through.
+pub(super) trait Kernel: Send {
+    /// Serves the requests in order and fills `out` with what the next level is asked.
+    fn run(&mut self, requests: Requests<'_>, dirty: Dirty, out: &mut Buffer) -> Tally;
+
+    /// Goes over to 64-bit entries. Changes nothing else.
+    fn widen(&mut self);
+}
+
+/// The kernel of a level. `simd` allows vector instructions if the cpu has them.
+pub(super) fn build(geometry: Geometry, kind: ReplacementKind, rng: Rng, wide: bool, simd: bool) -> Box<dyn Kernel> {
+    if kind == ReplacementKind::Lru {
+        return Box::new(Recency::new(geometry, wide, simd));
+    }
+    with_policy!(kind, P => Box::new(Ways::<P>::new(geometry, rng, wide, simd)))
+}
+
+/// Whether this cpu has the instructions of the fast kernels.
+pub(super) fn has_simd() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    {
+        is_x86_feature_detected!("avx2") && is_x86_feature_detected!("bmi1") && is_x86_feature_detected!("bmi2")
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        false
+    }
+}

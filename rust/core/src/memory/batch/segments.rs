@@ -1,0 +1,118 @@
+//! Compact addresses: 63 bits squeezed so that a tag fits into 31.
+//!
+//! A program touches a handful of far-apart stretches of its address space. The address space is cut into segments of
+//! 16 GiB; the lowest ones keep their numbers, others get the next free number when they are first seen. The low 34
+//! bits of an address never change, so sets are those of the real address. When numbers run out the arrays are widened
+//! to 64-bit entries, where there are enough for any trace.
+
+use std::collections::HashMap;
+
+/// log2 of the bytes a segment.
+pub(super) const SEGMENT_BITS: u32 = 34;
+
+const LOW_MASK: u64 = (1 << SEGMENT_BITS) - 1;
+const RECENT: usize = 64;
+
+/// Numbers segments.
+pub(super) struct Segments {
+    // Segments below this keep their numbers.
+    fixed: u64,
+    numbers: HashMap<u64, u64>,
+    next: u64,
+    limit: u64,
+    // Segment and number of what was looked up lately, by the low bits of the segment.
+    recent: [(u64, u64); RECENT],
+}
+
+/// More segments than the numbers at hand.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Exhausted;
+
+impl Segments {
+    /// Compact addresses shall have at most `bits` bits, at least [`SEGMENT_BITS`]` + 1`. The last number is never given, so that a tag
+    /// of all ones stays free.
+    pub fn new(bits: u32) -> Self {
+        let numbers = 1u64 << (bits - SEGMENT_BITS);
+        let fixed = numbers / 2;
+        Self { fixed, numbers: HashMap::new(), next: fixed, limit: numbers - 1, recent: [(u64::MAX, 0); RECENT] }
+    }
+
+    /// From now on compact addresses may have `bits` bits. Numbers that were given stay.
+    pub fn widen(&mut self, bits: u32) {
+        self.limit = (1u64 << (bits - SEGMENT_BITS)) - 1;
+    }
+
+    /// Whether all words, whose bit 63 does not count, are their own compact addresses.
+    pub fn unchanged(&self, words: &[u64]) -> bool {
+        let above = words.iter().fold(0, |above, word| above | word);
+        (above & !crate::trace::batch::WRITE_BIT) >> SEGMENT_BITS < self.fixed
+    }
+
+    /// Writes the compact form of every word to `out`; bit 63 is kept.
+    pub fn compact(&mut self, words: &[u64], out: &mut [u64]) -> Result<(), Exhausted> {
+        const WRITE_BIT: u64 = crate::trace::batch::WRITE_BIT;
+        for (word, out) in words.iter().zip(out) {
+            let segment = (word & !WRITE_BIT) >> SEGMENT_BITS;
+            let number = if segment < self.fixed { segment } else { self.number_of(segment)? };
+            *out = word & (WRITE_BIT | LOW_MASK) | number << SEGMENT_BITS;
+        }
+        Ok(())
+    }
+
+    fn number_of(&mut self, segment: u64) -> Result<u64, Exhausted> {
+        let place = usize::try_from(segment).unwrap_or(0) % RECENT;
+        if self.recent[place].0 == segment {
+            return Ok(self.recent[place].1);
+        }
+        let number = match self.numbers.get(&segment) {
+            Some(&number) => number,
+            None if self.next == self.limit => return Err(Exhausted),
+            None => {
+                self.numbers.insert(segment, self.next);
+                self.next += 1;
+                self.next - 1
+            }
+        };
+        self.recent[place] = (segment, number);
+        Ok(number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn low_addresses_are_their_own_compact_form() {
+        let segments = Segments::new(43);
+        assert!(segments.unchanged(&[0, 1 << 40, 5 | 1 << 63]));
+        assert!(!segments.unchanged(&[0, 0x7fff_0000_0000]));
+    }
+
+    #[test]
+    fn far_segments_get_numbers_and_keep_their_low_bits_and_the_write_bit() {
+        let mut segments = Segments::new(43);
+        let words = [0x7fff_1234_5678, 0x7fff_1234_5678 | 1 << 63, 0x5555_0000_0000, 3];
+        let mut out = [0; 4];
+        segments.compact(&words, &mut out).unwrap();
+        assert_eq!(out[0] & LOW_MASK, words[0] & LOW_MASK);
+        assert_eq!(out[1], out[0] | 1 << 63);
+        assert_ne!(out[0] >> SEGMENT_BITS, out[2] >> SEGMENT_BITS);
+        assert!(out[0] < 1 << 43 && out[2] < 1 << 43);
+        assert_eq!(out[3], 3);
+    }
+
+    #[test]
+    fn exhausted_numbers_are_told_and_more_come_by_widening() {
+        let mut segments = Segments::new(36);
+        let far = |n: u64| [(100 + n) << SEGMENT_BITS];
+        let mut out = [0];
+        segments.compact(&far(0), &mut out).unwrap();
+        let first = out;
+        assert_eq!(segments.compact(&far(1), &mut out), Err(Exhausted));
+        segments.widen(63);
+        segments.compact(&far(1), &mut out).unwrap();
+        segments.compact(&far(0), &mut out).unwrap();
+        assert_eq!(out, first);
+    }
+}

@@ -1,0 +1,259 @@
+//! The memory system of one cpu, run level by level over chunks of references.
+
+use super::cascade::{Cascade, Input, LevelPlan, Stores};
+use super::frames::Frames;
+use super::segments::{SEGMENT_BITS, Segments};
+use super::words::LOOK_AHEAD;
+use crate::base::Rng;
+use crate::memory::config::{Inclusion, MachineConfig, Placement, PrefetcherKind, StreamKind, WritePolicy};
+use crate::memory::geometry::Geometry;
+use crate::memory::placement::FrameAllocator;
+use crate::memory::stats::{MemoryStats, TlbStats};
+
+/// References in one chunk: the state of a level and its requests share the host's caches.
+pub const CHUNK: usize = 4096;
+
+/// Bits above the tag shift that a 32-bit entry can tell apart.
+const TAG_BITS: u32 = 31;
+/// Bits of an address in wide form: all.
+const WIDE_BITS: u32 = 63;
+
+/// Physical memory is used up at this reference of the chunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutOfFrames {
+    /// Frames in use.
+    pub frames: u64,
+    /// Index in the chunk.
+    pub index: usize,
+}
+
+/// Latencies of a path.
+struct Costs {
+    // By cache, by TLB: what a reference that is served there costs.
+    caches: Vec<u64>,
+    tlbs: Vec<u64>,
+    memory: u64,
+    walk: u64,
+}
+
+/// A memory system for the machines that [`refusal`](BatchSystem::refusal) does not refuse.
+pub struct BatchSystem {
+    segments: Segments,
+    frames: Option<Frames>,
+    tlbs: Option<Cascade>,
+    caches: Cascade,
+    costs: Costs,
+    // TLBs take fetches too; if not, fetches are not sent to them.
+    tlbs_take_fetches: bool,
+    references: u64,
+    fetches: u64,
+    compact: Vec<u64>,
+    physical: Vec<u64>,
+    translated: Vec<u64>,
+}
+
+impl BatchSystem {
+    /// Why this engine cannot simulate a machine, or `None` if it can.
+    ///
+    /// It does one cpu with non-inclusive write-back caches that allocate, without prefetchers, and TLBs that hold the
+    /// one page size in use: then no level changes one inside it, and chunks may go through level by level.
+    pub fn refusal(machine: &MachineConfig) -> Option<&'static str> {
+        let caches = &machine.caches;
+        let tlbs = &machine.tlbs;
+        let has = |stream| caches.iter().any(|cache| cache.stream_kind() == stream);
+        let one_front = has(StreamKind::Data) != has(StreamKind::Instruction) && has(StreamKind::Unified);
+        let unified_front = tlbs
+            .iter()
+            .skip_while(|tlb| tlb.stream_kind() != StreamKind::Unified)
+            .any(|tlb| tlb.stream_kind() != StreamKind::Unified);
+        let wide_set = |geometry: Geometry| geometry.set_bits + geometry.line_bits > SEGMENT_BITS;
+        let refusals = [
+            (machine.cpus > 1, "it has more than one cpu"),
+            (caches.iter().any(|c| c.inclusion != Inclusion::NonInclusive), "a cache is inclusive or exclusive"),
+            (caches.iter().any(|c| c.write_policy != WritePolicy::WriteBack), "a cache writes through"),
+            (caches.iter().any(|c| !c.write_allocate), "a cache does not allocate on writes"),
+            (caches.iter().any(|c| c.prefetcher != PrefetcherKind::None), "a cache has a prefetcher"),
+            (caches.iter().any(|c| c.ways > 32), "a cache has more than 32 ways"),
+            (caches.iter().any(|c| wide_set(Geometry::of_cache(c))), "a way is larger than 16 GiB"),
+            (takes_fetches(machine) && one_front, "data and fetches do not both have a cache of their own"),
+            (tlbs.iter().any(|t| t.ways > 32), "a TLB has more than 32 ways"),
+            (tlbs.iter().any(|t| t.page_sizes != [machine.page_size]), "a TLB holds other page sizes"),
+            (tlbs.iter().any(|t| wide_set(Geometry::of_tlb(t, machine.page_size))), "a TLB spans more than 16 GiB"),
+            (unified_front, "a TLB for one kind of reference comes after one for both"),
+        ];
+        refusals.into_iter().find(|&(refused, _)| refused).map(|(_, why)| why)
+    }
+
+    /// Builds the system. The machine has passed its check and is not refused.
+    pub fn new(machine: &MachineConfig, seed: u64, simd: bool) -> Self {
+        debug_assert_eq!(Self::refusal(machine), None, "the caller asked");
+        let caches: Vec<LevelPlan> = machine
+            .caches
+            .iter()
+            .zip(0..)
+            .map(|(cache, index)| LevelPlan {
+                geometry: Geometry::of_cache(cache),
+                replacement: cache.replacement,
+                stream: cache.stream_kind(),
+                rng: Rng::stream(seed, "cache.victim", 256 * index),
+            })
+            .collect();
+        let tlbs: Vec<LevelPlan> = machine
+            .tlbs
+            .iter()
+            .zip(0..)
+            .map(|(tlb, index)| LevelPlan {
+                geometry: Geometry::of_tlb(tlb, machine.page_size),
+                replacement: tlb.replacement,
+                stream: tlb.stream_kind(),
+                rng: Rng::stream(seed, "tlb.victim", 256 * index),
+            })
+            .collect();
+        let mapped = machine.placement != Placement::Identity;
+        let memory_bits = u64::BITS - machine.memory_size.bytes().leading_zeros();
+        let page_table_bits = machine.page_size.bits() + TAG_BITS;
+        let cache_bits = narrow_bits(&caches);
+        let mut virtual_bits = narrow_bits(&tlbs).min(if mapped { page_table_bits } else { cache_bits });
+        let caches_wide = if mapped { memory_bits >= cache_bits } else { virtual_bits <= SEGMENT_BITS };
+        let virtual_wide = virtual_bits <= SEGMENT_BITS || (mapped && memory_bits >= page_table_bits);
+        if virtual_wide {
+            virtual_bits = WIDE_BITS;
+        }
+        let allocator =
+            || FrameAllocator::new(machine.placement, machine.memory_size.bytes(), &[machine.page_size], seed);
+        let presented = machine.present_write_backs;
+        let tlbs_take_fetches = machine.tlbs.iter().any(|tlb| tlb.stream_kind().takes_fetches());
+        let room = || vec![0; CHUNK + LOOK_AHEAD];
+        Self {
+            segments: Segments::new(virtual_bits),
+            frames: mapped.then(|| Frames::new(machine.page_size, allocator(), virtual_wide)),
+            costs: Costs::new(machine),
+            tlbs: (!tlbs.is_empty()).then(|| Cascade::new(tlbs, Stores::Ignored, CHUNK, virtual_wide, simd)),
+            caches: Cascade::new(caches, Stores::WriteBack { presented }, CHUNK, caches_wide, simd),
+            tlbs_take_fetches,
+            references: 0,
+            fetches: 0,
+            compact: room(),
+            physical: room(),
+            translated: room(),
+        }
+    }
+
+    /// Runs at most [`CHUNK`] references: words of the raw trace format, and which of them are fetches (empty: none).
+    ///
+    /// # Errors
+    /// [`OutOfFrames`]; those before it have been counted nowhere.
+    pub fn run(&mut self, words: &[u64], fetches: &[bool]) -> Result<(), OutOfFrames> {
+        assert!(words.len() <= CHUNK && (fetches.is_empty() || fetches.len() == words.len()));
+        let fetch_count = fetches.iter().filter(|&&fetch| fetch).count();
+        let fetches = if fetch_count == 0 { &[] } else { fetches };
+        let count = words.len();
+        let compact: &[u64] = if self.segments.unchanged(words) {
+            words
+        } else {
+            if self.segments.compact(words, &mut self.compact).is_err() {
+                self.widen();
+                self.segments.compact(words, &mut self.compact).expect("wide numbers are enough for any trace");
+            }
+            &self.compact[..count]
+        };
+        let physical: &[u64] = match &mut self.frames {
+            None => compact,
+            Some(frames) => {
+                if let Err((index, _)) = frames.translate(compact, &mut self.physical) {
+                    return Err(OutOfFrames { frames: frames.in_use(), index });
+                }
+                &self.physical[..count]
+            }
+        };
+        if let Some(tlbs) = &mut self.tlbs {
+            if fetches.is_empty() || self.tlbs_take_fetches {
+                tlbs.run(&Input { all: compact, fetches });
+            } else {
+                let mut data = 0;
+                for (&word, &fetch) in compact.iter().zip(fetches) {
+                    self.translated[data] = word;
+                    data += usize::from(!fetch);
+                }
+                tlbs.run(&Input { all: &self.translated[..data], fetches: &[] });
+            }
+        }
+        self.caches.run(&Input { all: physical, fetches });
+        self.references += count as u64;
+        self.fetches += fetch_count as u64;
+        Ok(())
+    }
+
+    /// Goes over to 64-bit entries everywhere that compact virtual addresses are used.
+    fn widen(&mut self) {
+        self.segments.widen(WIDE_BITS);
+        if let Some(tlbs) = &mut self.tlbs {
+            tlbs.widen();
+        }
+        match &mut self.frames {
+            Some(frames) => frames.widen(),
+            None => self.caches.widen(),
+        }
+    }
+
+    /// What has been counted so far.
+    pub fn stats(&self) -> MemoryStats {
+        let tlb_stats = self.tlbs.as_ref().map_or(&[][..], |tlbs| &tlbs.stats);
+        let tlbs: Vec<TlbStats> =
+            tlb_stats.iter().map(|s| TlbStats { lookups: s.reads + s.writes, misses: s.misses }).collect();
+        let page_walks = self.tlbs.as_ref().map_or(0, |tlbs| tlbs.unserved.iter().sum());
+        let served = |levels: &[crate::memory::stats::LevelStats], costs: &[u64]| -> u64 {
+            levels.iter().zip(costs).map(|(s, cost)| (s.reads + s.writes - s.misses) * cost).sum()
+        };
+        let costs = &self.costs;
+        // A walk costs the hit of its path's last TLB too.
+        let walks = self.tlbs.as_ref().map_or(0, |tlbs| {
+            tlbs.last_of_paths()
+                .iter()
+                .zip(tlbs.unserved)
+                .map(|(last, n)| n * (costs.walk + last.map_or(0, |i| costs.tlbs[i])))
+                .sum()
+        });
+        let latency_cycles = served(&self.caches.stats, &costs.caches)
+            + self.caches.unserved.iter().sum::<u64>() * costs.memory
+            + served(tlb_stats, &costs.tlbs)
+            + walks;
+        MemoryStats {
+            references: self.references,
+            fetches: self.fetches,
+            latency_cycles,
+            page_walks,
+            levels: vec![self.caches.stats.clone()],
+            tlbs,
+            coherence: Default::default(),
+        }
+    }
+}
+
+impl Costs {
+    fn new(machine: &MachineConfig) -> Self {
+        Self {
+            caches: (0..machine.caches.len()).map(|index| u64::from(machine.latency_cycles_of(index))).collect(),
+            tlbs: (0..machine.tlbs.len()).map(|index| u64::from(machine.hit_cycles_of(index))).collect(),
+            memory: u64::from(machine.memory_latency_cycles),
+            walk: u64::from(machine.page_walk_cycles),
+        }
+    }
+}
+
+/// How many bits an address may have so that 32-bit entries can hold its tag in every level.
+fn narrow_bits(plans: &[LevelPlan]) -> u32 {
+    let shift = plans.iter().map(|plan| plan.geometry.line_bits + plan.geometry.set_bits).min();
+    shift.map_or(WIDE_BITS, |shift| shift + TAG_BITS).min(WIDE_BITS)
+}
+
+/// Whether the machine takes instruction fetches at all.
+pub fn takes_fetches(machine: &MachineConfig) -> bool {
+    match machine.caches.first() {
+        Some(first) => {
+            first.stream_kind() == StreamKind::Unified
+                || machine.caches.iter().any(|cache| cache.stream_kind() == StreamKind::Instruction)
+        }
+        None => machine.tlbs.iter().any(|tlb| tlb.stream_kind().takes_fetches()),
+    }
+}

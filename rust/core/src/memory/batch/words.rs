@@ -1,0 +1,67 @@
+//! The words that flow between levels, and the buffers that hold them.
+//!
+//! A chunk enters as words of the raw trace format (bit 63: write, the rest: byte address). What one level asks of the
+//! next is the address with two flags in its lowest bits, which lie below any line size:
+//!
+//! | flags | request |
+//! |---|---|
+//! | `00` | `read`: a fill for a load |
+//! | `01` | `write`: a fill for a store that missed inside |
+//! | `10` | `write_back`: a dirty victim |
+
+use crate::trace::batch::WRITE_BIT;
+
+/// Set on a fill for a store.
+pub(super) const FOR_STORE: u64 = 1;
+/// Set on a dirty victim.
+pub(super) const DIRTY_VICTIM: u64 = 2;
+
+/// A word of the cpu in the form that levels pass on, where no level has to know that it stores.
+pub(super) fn of_cpu(word: u64) -> u64 {
+    word & !WRITE_BIT & !(FOR_STORE | DIRTY_VICTIM) | ((word >> 63) * FOR_STORE)
+}
+
+/// How far ahead a kernel may read when it prefetches sets: buffers have that many words of slack.
+pub(super) const LOOK_AHEAD: usize = 16;
+
+/// Words with the position of their reference in the chunk, when order has to be restored later.
+#[derive(Default)]
+pub(super) struct Buffer {
+    pub words: Vec<u64>,
+    pub positions: Vec<u16>,
+    pub len: usize,
+}
+
+impl Buffer {
+    pub fn with_capacity(words: usize, positions: bool) -> Self {
+        Self {
+            words: vec![0; words + LOOK_AHEAD],
+            positions: vec![0; if positions { words + LOOK_AHEAD } else { 0 }],
+            len: 0,
+        }
+    }
+
+    pub fn words(&self) -> &[u64] {
+        &self.words[..self.len]
+    }
+}
+
+/// How many of the words are fills for stores, and how many are dirty victims.
+pub(super) fn count_flags(words: &[u64]) -> (u64, u64) {
+    let (mut stores, mut victims) = (0, 0);
+    for word in words {
+        stores += word & FOR_STORE;
+        victims += (word / DIRTY_VICTIM) & 1;
+    }
+    (stores, victims)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_are_counted_apart() {
+        assert_eq!(count_flags(&[64, 64 | FOR_STORE, 128 | DIRTY_VICTIM, 192 | FOR_STORE]), (2, 1));
+    }
+}
