@@ -3,7 +3,9 @@
 pub mod batch;
 pub mod config;
 pub mod geometry;
+pub mod hash;
 pub mod hierarchy;
+pub mod lines;
 pub mod placement;
 pub mod replacement;
 pub mod stats;

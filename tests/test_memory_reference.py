@@ -1,0 +1,83 @@
+"""The simulator against the slow reference models: all counters of random small machines and traces."""
+
+from typing import Any
+
+import pytest
+from comparison import Outcome, actual_outcome, assert_equal_outcomes, expected_outcome
+from hypothesis import given
+from hypothesis import strategies as st
+from simulator import batch_refuses
+from strategies import FEW_LINES, POLICIES, PREFETCHERS, Case, cases
+
+ONE_CPU: dict[str, Any] = {"cpus": [1], "is_threaded": False}
+
+
+def assert_simulator_equals_reference(case: Case, chunk: int = 0) -> None:
+    """All engines that take the case count what the reference counts, and have one digest."""
+    expected = expected_outcome(case)
+    general = actual_outcome(case, engine="general", chunk=chunk)
+    assert_equal_outcomes(expected, general, but=("engine", "digest"))
+    assert_engines_agree(case, general, chunk)
+
+
+def assert_engines_agree(case: Case, general: Outcome, chunk: int) -> None:
+    engines = ["auto"] if batch_refuses(case.machine, case.options) else ["auto", "batch"]
+    for engine in engines:
+        assert_equal_outcomes(general, actual_outcome(case, engine=engine, chunk=chunk), but=("engine",))
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@given(data=st.data())
+def test_replacement_policy_counts_as_the_reference(policy: str, data: st.DataObject) -> None:
+    limits = ONE_CPU | {"cache_counts": [1, 2], "tlb_counts": [0, 1], "prefetchers": ["none"], "is_apart": False}
+    assert_simulator_equals_reference(data.draw(cases(**limits, policies=[policy])))
+
+
+@given(cases(**ONE_CPU, bases=FEW_LINES, cache_counts=[2, 3, 5], tlb_counts=[0], prefetchers=["none"], is_apart=False))
+def test_write_policies_and_inclusion_count_as_the_reference(case: Case) -> None:
+    assert_simulator_equals_reference(case)
+
+
+@pytest.mark.parametrize("prefetcher", PREFETCHERS[1:])
+@given(data=st.data())
+def test_prefetcher_counts_as_the_reference(prefetcher: str, data: st.DataObject) -> None:
+    limits = {
+        "bases": FEW_LINES,
+        "cpus": [1, 1, 2],
+        "tlb_counts": [0],
+        "policies": ["lru", "random"],
+        "is_apart": False,
+    }
+    assert_simulator_equals_reference(data.draw(cases(**limits, prefetchers=[prefetcher])))
+
+
+@given(cases(cpus=[1, 1, 2], cache_counts=[0, 1], tlb_counts=[1, 2, 3], prefetchers=["none"]))
+def test_tlbs_and_placement_count_as_the_reference(case: Case) -> None:
+    assert_simulator_equals_reference(case)
+
+
+@given(cases(cpus=[2, 3], bases=[0], cache_counts=[1, 2, 3, 5], tlb_counts=[0], prefetchers=["none"]))
+def test_coherence_counts_as_the_reference(case: Case) -> None:
+    assert_simulator_equals_reference(case)
+
+
+@given(cases(cpus=[2, 3], bases=FEW_LINES, cache_counts=[2, 3], tlb_counts=[0]))
+def test_prefetch_under_coherence_counts_as_the_reference(case: Case) -> None:
+    assert_simulator_equals_reference(case)
+
+
+@given(cases(), st.sampled_from([0, 1, 3, 64]))
+def test_everything_together_counts_as_the_reference(case: Case, chunk: int) -> None:
+    assert_simulator_equals_reference(case, chunk)
+
+
+@given(cases(**ONE_CPU, prefetchers=["none"], is_apart=False, policies=["lru"]), st.integers(1, 50))
+def test_engines_agree_where_the_fast_one_is_at_home(case: Case, chunk: int) -> None:
+    assert_simulator_equals_reference(case, chunk)
+
+
+@given(cases(), st.lists(st.integers(1, 100), min_size=1, max_size=3))
+def test_cutting_a_trace_changes_no_bit_of_the_result(case: Case, chunks: list[int]) -> None:
+    whole = actual_outcome(case, engine="auto")
+    for chunk in chunks:
+        assert actual_outcome(case, engine="auto", chunk=chunk) == whole
