@@ -6,9 +6,12 @@ pub mod geometry;
 pub mod hash;
 pub mod hierarchy;
 pub mod lines;
+pub mod page;
+pub mod page_table;
 pub mod placement;
 pub mod replacement;
 pub mod stats;
+pub mod tlb;
 
 pub use config::MachineConfig;
 pub use geometry::Geometry;
