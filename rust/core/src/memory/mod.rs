@@ -9,6 +9,7 @@ pub mod lines;
 pub mod page;
 pub mod page_table;
 pub mod placement;
+pub mod prefetch;
 pub mod replacement;
 pub mod stats;
 pub mod tlb;
