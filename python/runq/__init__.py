@@ -8,7 +8,15 @@
 
 from runq import machines, trace
 from runq._core import __version__
-from runq.errors import ConfigError, ReplayError, RunqError, TraceError, TraceFileError, TraceNotFoundError
+from runq.errors import (
+    ConfigError,
+    ReplayError,
+    RunqError,
+    TraceError,
+    TraceFileError,
+    TraceNotFoundError,
+    TracePipeError,
+)
 from runq.machine import Cache, Machine, Region, Tlb
 from runq.replay import replay
 from runq.result import ReplayResult
@@ -25,6 +33,7 @@ __all__ = [
     "TraceError",
     "TraceFileError",
     "TraceNotFoundError",
+    "TracePipeError",
     "__version__",
     "machines",
     "replay",

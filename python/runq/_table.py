@@ -162,7 +162,7 @@ def _group_table(title: str, named: "dict[str, Group]") -> str:
 def _cycles(result: "ReplayResult") -> str:
     machine = result.config
     each = result.cycles / max(result.accesses, 1)
-    overlap = "dependent" if result.options.dependent else f"up to {machine.mlp} at a time"
+    overlap = "dependent" if result.options.dependent else f"overlap {machine.mlp}"
     rate = f" ({result.accesses / result.simulate_seconds / 1e6:,.1f} M/s)" if result.simulate_seconds > 0 else ""
     return (
         f"{result.cycles:,} cycles, {each:.2f} a reference, {overlap}: {_time(result.time_ns)} "

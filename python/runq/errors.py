@@ -1,6 +1,14 @@
 """The exceptions of runq: all are `RunqError`."""
 
-__all__ = ["ConfigError", "ReplayError", "RunqError", "TraceError", "TraceFileError", "TraceNotFoundError"]
+__all__ = [
+    "ConfigError",
+    "ReplayError",
+    "RunqError",
+    "TraceError",
+    "TraceFileError",
+    "TraceNotFoundError",
+    "TracePipeError",
+]
 
 
 class RunqError(Exception):
@@ -30,6 +38,10 @@ class TraceFileError(TraceError, OSError):
 
 class TraceNotFoundError(TraceFileError, FileNotFoundError):
     """A trace that is not there."""
+
+
+class TracePipeError(TraceFileError, BrokenPipeError):
+    """A trace that is written to a pipe that nobody reads any more."""
 
 
 class ReplayError(RunqError):

@@ -52,6 +52,7 @@ fn trace_class(error: &TraceError) -> &'static str {
     match error {
         TraceError::Io { source, .. } => match source.kind() {
             ErrorKind::NotFound => "TraceNotFoundError",
+            ErrorKind::BrokenPipe => "TracePipeError",
             // These say that the content is damaged, not that the system failed.
             ErrorKind::InvalidData | ErrorKind::UnexpectedEof => "TraceError",
             _ => "TraceFileError",

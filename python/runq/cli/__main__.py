@@ -1,0 +1,5 @@
+"""`python -m runq.cli` is the `runq` program."""
+
+from runq.cli import main
+
+main()

@@ -1,0 +1,44 @@
+"""One line of progress on stderr, if somebody sees it."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from runq.replay import Progress
+
+__all__ = ["progress_line", "progress_text"]
+
+_CLEAR = "\r\x1b[2K"
+
+
+@contextmanager
+def progress_line() -> Iterator[Progress | None]:
+    """Gives what shows progress; `None` unless stderr is a terminal."""
+    if sys.stderr is None or not sys.stderr.isatty():
+        yield None
+        return
+    start = time.monotonic()
+
+    def show(consumed: int, total: int | None, accesses: int) -> None:
+        text = progress_text(consumed, total, accesses, time.monotonic() - start)
+        sys.stderr.write(f"{_CLEAR}{text}")
+        sys.stderr.flush()
+
+    try:
+        yield show
+    finally:
+        sys.stderr.write(_CLEAR)
+        sys.stderr.flush()
+
+
+def progress_text(consumed: int, total: int | None, accesses: int, seconds: float) -> str:
+    """How far, how fast, how long still: `45 %, 12.3 M accesses, 51.0 M/s, 0:12 left`."""
+    parts = [f"{accesses / 1e6:,.1f} M accesses", f"{accesses / max(seconds, 1e-3) / 1e6:,.1f} M/s"]
+    if total:
+        share = min(consumed / total, 1.0)
+        parts.insert(0, f"{100 * share:3.0f} %")
+        if share > 0 and seconds >= 1:
+            left = round(seconds * (1 - share) / share)
+            parts.append(f"{left // 60}:{left % 60:02} left")
+    return ", ".join(parts)
