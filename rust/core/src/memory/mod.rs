@@ -1,7 +1,9 @@
 //! The memory system: caches, TLBs, prefetchers, coherence. `docs/memory-model.md` is its specification.
 
 pub mod batch;
+pub mod cache;
 pub mod config;
+pub mod directory;
 pub mod geometry;
 pub mod hash;
 pub mod hierarchy;
@@ -16,3 +18,4 @@ pub mod tlb;
 
 pub use config::MachineConfig;
 pub use geometry::Geometry;
+pub use hierarchy::{MemorySystem, OutOfMemory, Outcome, PageRange, Reference};

@@ -1,0 +1,58 @@
+//! What the directory's word does to caches: copies of other cpus are invalidated or cleaned before a reference is looked
+//! up, and afterwards the directory learns which lines have left.
+
+use super::super::directory::{Demands, cpus};
+use super::levels::Levels;
+
+impl Levels {
+    /// Before a reference of `bytes` bytes is looked up. Returns whether it is a transfer, and the cycles of an upgrade.
+    pub(super) fn before_reference(&mut self, cpu: usize, paddr: u64, bytes: u32, is_store: bool) -> (bool, u64) {
+        let Some(directory) = &mut self.directory else { return (false, 0) };
+        let demands = directory.before(cpu, paddr, bytes, is_store);
+        let line = directory.line_of(paddr);
+        if demands != Demands::default() {
+            self.meet(demands, line);
+        }
+        (demands.is_transfer, if demands.is_upgrade { self.transfer_cycles } else { 0 })
+    }
+
+    /// Does to the caches what a reference to a line demands.
+    fn meet(&mut self, demands: Demands, line: u64) {
+        for cpu in cpus(demands.invalidate) {
+            for &index in &self.domains[cpu] {
+                self.levels[index].cache.remove(line);
+            }
+        }
+        let Some(owner) = demands.clean else { return };
+        for &index in &self.domains[owner] {
+            self.levels[index].cache.clean(line);
+        }
+        if self.presents_write_backs {
+            let line_bits = self.levels[self.domains[owner][0]].cache.rules.line_bits;
+            self.write_back(self.first_shared, line << line_bits);
+        }
+    }
+
+    /// After a reference is done.
+    pub(super) fn after_reference(&mut self, cpu: usize, paddr: u64, is_store: bool) {
+        self.settle();
+        if let Some(directory) = &mut self.directory
+            && is_store
+        {
+            directory.after_store(cpu, paddr);
+        }
+    }
+
+    /// Whether a prefetch for `cpu` has to leave alone what lies at `paddr`.
+    pub(super) fn is_owned_by_another(&mut self, cpu: usize, paddr: u64) -> bool {
+        self.settle();
+        self.directory.as_ref().is_some_and(|directory| directory.is_owned_by_another(cpu, directory.line_of(paddr)))
+    }
+
+    /// Lets the directory ask the caches which lines have left for good.
+    fn settle(&mut self) {
+        let Some(directory) = &mut self.directory else { return };
+        let (levels, domains) = (&self.levels, &self.domains);
+        directory.settle(|cpu, line| domains[cpu].iter().any(|&index| levels[index].cache.find(line).is_some()));
+    }
+}

@@ -1,0 +1,158 @@
+//! The caches of a machine and how they stand to one another: what is outside each and what is inside.
+
+use super::super::cache::Cache;
+use super::super::config::{Coherence, Inclusion, MachineConfig, StreamKind};
+use super::super::directory::Directory;
+
+/// The place beyond the last level of a path: no cache has this index.
+pub(super) const MEMORY: usize = usize::MAX;
+
+/// One cache and its neighbours, which are named by their index in [`Levels`].
+pub(super) struct Level {
+    pub cache: Cache,
+    /// Place in the machine's list.
+    pub place: u8,
+    /// The cpu that it belongs to, if it is private.
+    pub cpu: Option<usize>,
+    /// The next level on its path.
+    pub next: usize,
+    pub is_next_exclusive: bool,
+    /// Of an inclusive level: all caches whose requests come to it, private ones with their cpu.
+    pub inside: Vec<(usize, Option<usize>)>,
+}
+
+/// All caches of a machine.
+pub(super) struct Levels {
+    pub levels: Vec<Level>,
+    /// The first level of each cpu: for data, for fetches.
+    pub first: Vec<[usize; 2]>,
+    /// The private caches of each cpu; empty without a directory.
+    pub domains: Vec<Vec<usize>>,
+    pub directory: Option<Directory>,
+    /// Where data goes that a modified line's owner gives away.
+    pub first_shared: usize,
+    pub presents_write_backs: bool,
+    pub memory_latency_cycles: u64,
+    pub transfer_cycles: u64,
+    /// Levels at which the reference under way missed once more than its `missed` says.
+    pub missed_again: Vec<u8>,
+}
+
+impl Levels {
+    /// Empty caches.
+    pub fn new(machine: &MachineConfig, seed: u64) -> Self {
+        let plan = Plan::new(machine);
+        let mut levels = Vec::new();
+        for (place, config) in machine.caches.iter().enumerate() {
+            for cpu in 0..plan.copies(place) {
+                let next_place = plan.next_place(place);
+                levels.push(Level {
+                    cache: Cache::new(machine, place, cpu, seed),
+                    place: u8::try_from(place).expect("levels are at most 32"),
+                    cpu: (!config.shared).then_some(cpu),
+                    next: next_place.map_or(MEMORY, |next| plan.index(next, cpu)),
+                    is_next_exclusive: false,
+                    inside: plan.inside(place, cpu),
+                });
+            }
+        }
+        for index in 0..levels.len() {
+            levels[index].is_next_exclusive =
+                levels.get(levels[index].next).is_some_and(|next: &Level| next.cache.rules.is_exclusive);
+        }
+        let cpus = 0..machine.cpus as usize;
+        let is_coherent = machine.cpus > 1 && machine.coherence == Coherence::Mesi;
+        let private = machine.caches.iter().find(|cache| !cache.shared).filter(|_| is_coherent);
+        Self {
+            first: cpus
+                .clone()
+                .map(|cpu| [plan.first(StreamKind::Data, cpu), plan.first(StreamKind::Instruction, cpu)])
+                .collect(),
+            domains: cpus.filter(|_| private.is_some()).map(|cpu| plan.private_of(cpu)).collect(),
+            directory: private.map(|cache| Directory::new(cache.line_size.bytes().trailing_zeros())),
+            first_shared: machine
+                .caches
+                .iter()
+                .position(|cache| cache.shared)
+                .map_or(MEMORY, |place| plan.index(place, 0)),
+            presents_write_backs: machine.present_write_backs,
+            memory_latency_cycles: u64::from(machine.memory_latency_cycles),
+            transfer_cycles: u64::from(machine.transfer_cycles),
+            missed_again: Vec::with_capacity(8),
+            levels,
+        }
+    }
+}
+
+/// Where the caches of a machine are going to be in the list of all: by level, then by cpu.
+struct Plan<'a> {
+    machine: &'a MachineConfig,
+    starts: Vec<usize>,
+}
+
+impl<'a> Plan<'a> {
+    fn new(machine: &'a MachineConfig) -> Self {
+        let mut plan = Self { machine, starts: Vec::new() };
+        let mut start = 0;
+        for place in 0..machine.caches.len() {
+            plan.starts.push(start);
+            start += plan.copies(place);
+        }
+        plan
+    }
+
+    /// How many caches there are of a level.
+    fn copies(&self, place: usize) -> usize {
+        if self.machine.caches[place].shared { 1 } else { self.machine.cpus as usize }
+    }
+
+    /// The cache of a level that serves a cpu.
+    fn index(&self, place: usize, cpu: usize) -> usize {
+        self.starts[place] + if self.machine.caches[place].shared { 0 } else { cpu }
+    }
+
+    fn takes(&self, place: usize, stream: StreamKind) -> bool {
+        let kind = self.machine.caches[place].stream_kind();
+        if stream == StreamKind::Instruction { kind.takes_fetches() } else { kind.takes_data() }
+    }
+
+    fn first(&self, stream: StreamKind, cpu: usize) -> usize {
+        let place = (0..self.starts.len()).find(|&place| self.takes(place, stream));
+        place.map_or(MEMORY, |place| self.index(place, cpu))
+    }
+
+    /// The next level of the fetch path for an instruction cache, of the data path for any other.
+    fn next_place(&self, place: usize) -> Option<usize> {
+        let stream = match self.machine.caches[place].stream_kind() {
+            StreamKind::Instruction => StreamKind::Instruction,
+            StreamKind::Data | StreamKind::Unified => StreamKind::Data,
+        };
+        (place + 1..self.starts.len()).find(|&outer| self.takes(outer, stream))
+    }
+
+    /// All caches whose requests come to one, if it is inclusive.
+    fn inside(&self, place: usize, cpu: usize) -> Vec<(usize, Option<usize>)> {
+        let config = &self.machine.caches[place];
+        if config.inclusion != Inclusion::Inclusive {
+            return Vec::new();
+        }
+        let cpus = if config.shared { 0..self.machine.cpus as usize } else { cpu..cpu + 1 };
+        let mut inside = Vec::new();
+        for inner in 0..place {
+            let has_in_common = [StreamKind::Data, StreamKind::Instruction]
+                .into_iter()
+                .any(|stream| self.takes(inner, stream) && self.takes(place, stream));
+            if has_in_common && self.machine.caches[inner].shared {
+                inside.push((self.index(inner, 0), None));
+            } else if has_in_common {
+                inside.extend(cpus.clone().map(|cpu| (self.index(inner, cpu), Some(cpu))));
+            }
+        }
+        inside
+    }
+
+    fn private_of(&self, cpu: usize) -> Vec<usize> {
+        let private = (0..self.starts.len()).filter(|&place| !self.machine.caches[place].shared);
+        private.map(|place| self.index(place, cpu)).collect()
+    }
+}

@@ -1,0 +1,276 @@
+//! What levels ask of one another: the requests of the specification, each a method, passed from the cpu outwards.
+
+use super::super::cache::Victim;
+use super::super::directory::CpuSet;
+use super::super::prefetch::{PAGE_BITS, Trigger};
+use super::levels::{Levels, MEMORY};
+
+/// What every request of one reference carries along.
+pub(super) struct Request {
+    pub paddr: u64,
+    pub ip: u64,
+    pub cpu: usize,
+    pub clock: u64,
+    /// Another cpu's caches serve what leaves the private ones.
+    pub is_transfer: bool,
+    /// A bit for each level that missed on demand.
+    pub missed: u32,
+}
+
+/// What a level that asked for a line is told.
+#[derive(Clone, Copy)]
+pub(super) struct Answer {
+    pub latency_cycles: u64,
+    /// The line comes out of an exclusive level, dirty, and no level in between has filled it.
+    pub is_dirty: bool,
+}
+
+impl Answer {
+    fn clean(latency_cycles: u64) -> Self {
+        Self { latency_cycles, is_dirty: false }
+    }
+}
+
+impl Levels {
+    /// A `read`, or a `write` that fills for a store: ends where the line is, and fills on the way back.
+    pub(super) fn read_or_write(&mut self, at: usize, is_write: bool, request: &mut Request) -> Answer {
+        let Some(level) = self.levels.get_mut(at) else {
+            return Answer::clean(if request.is_transfer { self.transfer_cycles } else { self.memory_latency_cycles });
+        };
+        if request.is_transfer && level.cpu.is_none() {
+            return Answer::clean(self.transfer_cycles);
+        }
+        let line = level.cache.line_of(request.paddr);
+        let is_exclusive = level.cache.rules.is_exclusive;
+        let is_prefetching = level.cache.rules.is_prefetching;
+        if is_write {
+            level.cache.stats.writes += 1;
+        } else {
+            level.cache.stats.reads += 1;
+        }
+        let (answer, is_new) = if let Some(slot) = level.cache.lookup(line) {
+            let hit = level.cache.demand_hit(slot, request.clock);
+            let is_dirty = is_exclusive && self.remove(at, line) == Some(true);
+            (Answer { latency_cycles: hit.latency_cycles, is_dirty }, hit.is_first_use)
+        } else {
+            let next = level.next;
+            self.count_demand_miss(at, line, is_write, request);
+            let mut answer = self.read_or_write(next, is_write, request);
+            if !is_exclusive {
+                self.fill(at, line, std::mem::take(&mut answer.is_dirty));
+            }
+            (answer, true)
+        };
+        if is_prefetching {
+            self.prefetch_after(at, line, is_new, request);
+        }
+        answer
+    }
+
+    /// A `store`: changes the line here, or goes on.
+    pub(super) fn store(&mut self, at: usize, request: &mut Request, is_from_cpu: bool) -> u64 {
+        let Some(level) = self.levels.get_mut(at) else { return self.memory_latency_cycles };
+        let (rules, next) = (level.cache.rules, level.next);
+        let line = level.cache.line_of(request.paddr);
+        level.cache.stats.writes += 1;
+        let mut is_new = true;
+        let latency_cycles;
+        if let Some(slot) = level.cache.lookup(line) {
+            let hit = level.cache.demand_hit(slot, request.clock);
+            level.cache.dirty(slot, rules.is_write_back);
+            latency_cycles = hit.latency_cycles;
+            is_new = hit.is_first_use;
+        } else {
+            self.count_demand_miss(at, line, true, request);
+            if rules.is_allocating && !rules.is_exclusive {
+                let answer = self.read_or_write(next, true, request);
+                self.fill(at, line, answer.is_dirty || rules.is_write_back);
+                latency_cycles = answer.latency_cycles;
+            } else {
+                latency_cycles = rules.latency_cycles;
+                if rules.is_write_back {
+                    self.store(next, request, false);
+                }
+            }
+        }
+        if !rules.is_write_back {
+            self.levels[at].cache.stats.write_throughs += 1;
+            self.store(next, request, false);
+        }
+        if is_from_cpu && rules.is_prefetching {
+            self.prefetch_after(at, line, is_new, request);
+        }
+        latency_cycles
+    }
+
+    fn count_demand_miss(&mut self, at: usize, line: u64, is_write: bool, request: &mut Request) {
+        let level = &mut self.levels[at];
+        if is_write {
+            level.cache.stats.write_misses += 1;
+        } else {
+            level.cache.stats.read_misses += 1;
+        }
+        level.cache.demand_miss(line);
+        let bit = 1 << level.place;
+        if request.missed & bit != 0 {
+            self.missed_again.push(level.place);
+        }
+        request.missed |= bit;
+    }
+
+    /// A dirty victim of the level inside. Where there is no level, memory takes it.
+    pub(super) fn write_back(&mut self, at: usize, paddr: u64) {
+        let Some(level) = self.levels.get_mut(at) else { return };
+        let (rules, next) = (level.cache.rules, level.next);
+        let line = level.cache.line_of(paddr);
+        level.cache.stats.write_backs_in += 1;
+        let is_sent_on = if let Some(slot) = level.cache.lookup(line) {
+            level.cache.dirty(slot, rules.is_write_back);
+            !rules.is_write_back
+        } else {
+            level.cache.stats.write_back_misses += 1;
+            if rules.is_allocating {
+                self.fill(at, line, rules.is_write_back);
+            }
+            !(rules.is_allocating && rules.is_write_back)
+        };
+        if is_sent_on {
+            self.write_back(next, paddr);
+        }
+    }
+
+    /// A victim of the level inside, clean or dirty, for an exclusive level.
+    fn take_victim(&mut self, at: usize, victim: Victim) {
+        let cache = &mut self.levels[at].cache;
+        cache.stats.victims_in += 1;
+        match cache.lookup(victim.line) {
+            Some(slot) => cache.dirty(slot, victim.is_dirty),
+            None => self.fill(at, victim.line, victim.is_dirty),
+        }
+    }
+
+    /// Puts a line in, and passes on what made room for it.
+    fn fill(&mut self, at: usize, line: u64, is_dirty: bool) {
+        let victim = self.levels[at].cache.fill(line, is_dirty);
+        self.after_fill(at, line, victim);
+    }
+
+    #[inline]
+    fn after_fill(&mut self, at: usize, line: u64, victim: Option<Victim>) {
+        if let Some(directory) = &mut self.directory
+            && let Some(cpu) = self.levels[at].cpu
+        {
+            directory.note_fill(cpu, line);
+            if let Some(victim) = victim {
+                directory.note_removal(cpu, victim.line);
+            }
+        }
+        if let Some(victim) = victim {
+            self.evict(at, victim);
+        }
+    }
+
+    /// What becomes of a line that made room.
+    fn evict(&mut self, at: usize, mut victim: Victim) {
+        if self.levels[at].cache.rules.is_inclusive {
+            victim.is_dirty |= self.back_invalidate(at, victim.line);
+        }
+        let level = &mut self.levels[at];
+        level.cache.stats.write_backs += u64::from(victim.is_dirty);
+        if level.is_next_exclusive {
+            let next = level.next;
+            self.take_victim(next, victim);
+        } else if victim.is_dirty && self.presents_write_backs && level.next != MEMORY {
+            let (next, paddr) = (level.next, victim.line << level.cache.rules.line_bits);
+            self.write_back(next, paddr);
+        }
+    }
+
+    /// Takes a line out of all levels inside an inclusive one. Returns whether a copy was dirty.
+    fn back_invalidate(&mut self, at: usize, line: u64) -> bool {
+        let level = &self.levels[at];
+        let line_bits = level.cache.rules.line_bits;
+        // The directory spares the search of the caches of cpus that do not have the line.
+        let holders = match &self.directory {
+            Some(directory) if level.cpu.is_none() => directory.holders_within(line << line_bits, 1 << line_bits),
+            _ => CpuSet::MAX,
+        };
+        let (mut copies, mut is_dirty) = (0, false);
+        for place in 0..level.inside.len() {
+            let (inner, cpu) = self.levels[at].inside[place];
+            if cpu.is_some_and(|cpu| holders & 1 << cpu == 0) {
+                continue;
+            }
+            let extra_bits = line_bits - self.levels[inner].cache.rules.line_bits;
+            for inner_line in line << extra_bits..(line + 1) << extra_bits {
+                if let Some(was_dirty) = self.remove(inner, inner_line) {
+                    copies += 1;
+                    is_dirty |= was_dirty;
+                }
+            }
+        }
+        self.levels[at].cache.stats.back_invalidations += copies;
+        is_dirty
+    }
+
+    /// Takes a line out of a level. Returns whether it was dirty, or nothing if it was not there.
+    fn remove(&mut self, at: usize, line: u64) -> Option<bool> {
+        let level = &mut self.levels[at];
+        let was_dirty = level.cache.remove(line)?;
+        if let Some(directory) = &mut self.directory
+            && let Some(cpu) = level.cpu
+        {
+            directory.note_removal(cpu, line);
+        }
+        Some(was_dirty)
+    }
+
+    /// Lets a level's prefetcher act on a demand request that is done.
+    fn prefetch_after(&mut self, at: usize, line: u64, is_new: bool, request: &Request) {
+        let trigger = Trigger { paddr: request.paddr, line, ip: request.ip, is_new };
+        let named = self.levels[at].cache.observe(&trigger);
+        for &line in named.lines() {
+            self.issue(at, line, request);
+        }
+    }
+
+    /// Fetches a line that a prefetcher named, unless it is here, in another page, or owned by another cpu.
+    fn issue(&mut self, at: usize, line: u64, request: &Request) {
+        let level = &self.levels[at];
+        let paddr = line << level.cache.rules.line_bits;
+        if paddr >> PAGE_BITS != request.paddr >> PAGE_BITS || level.cache.find(line).is_some() {
+            return;
+        }
+        let (next, cpu) = (level.next, level.cpu);
+        if self.is_owned_by_another(request.cpu, paddr) {
+            return;
+        }
+        let arrival = request.clock + self.prefetch(next, paddr);
+        let cache = &mut self.levels[at].cache;
+        cache.stats.prefetches_issued += 1;
+        let victim = cache.fill_prefetched(line, arrival);
+        self.after_fill(at, line, victim);
+        if let Some(directory) = &mut self.directory
+            && let Some(cpu) = cpu
+        {
+            directory.note_prefetch(cpu, line);
+        }
+    }
+
+    /// A request of a prefetcher inside. Returns the latency of the place that serves it.
+    fn prefetch(&mut self, at: usize, paddr: u64) -> u64 {
+        let Some(level) = self.levels.get_mut(at) else { return self.memory_latency_cycles };
+        let (rules, next) = (level.cache.rules, level.next);
+        let line = level.cache.line_of(paddr);
+        level.cache.stats.prefetch_reads += 1;
+        if level.cache.find(line).is_some() {
+            return rules.latency_cycles;
+        }
+        level.cache.stats.prefetch_misses += 1;
+        let latency_cycles = self.prefetch(next, paddr);
+        if !rules.is_exclusive {
+            self.fill(at, line, false);
+        }
+        latency_cycles
+    }
+}
