@@ -48,8 +48,8 @@ def differences(expected: Any, actual: Any, path: str = "") -> Iterator[str]:
         yield f"{path.lstrip('.')}: expected {expected}, got {actual}"
 
 
-def assert_equal_outcomes(expected: Outcome, actual: Outcome, *, but: tuple[str, ...] = ()) -> None:
-    """Compares all counters, except for the keys in `but`."""
+def assert_equal_outcomes(expected: Outcome, actual: Outcome, *, but: tuple[str, ...] = (), note: str = "") -> None:
+    """Compares all counters, except for the keys in `but`; `note` goes to the message."""
     kept = [{key: value for key, value in outcome.items() if key not in but} for outcome in (expected, actual)]
     found = sorted(differences(*kept))
-    assert not found, "\n" + "\n".join(found)
+    assert not found, "\n".join([note, *found])

@@ -42,9 +42,9 @@ class Case(NamedTuple):
     options: dict[str, Any]
 
 
-def rarely(value: Any, usual: Any) -> st.SearchStrategy[Any]:
-    """`usual` three times out of four."""
-    return st.sampled_from([usual, usual, usual, value])
+def rarely(value: Any, usual: Any, very: bool = False) -> st.SearchStrategy[Any]:
+    """`usual` three times out of four, or, if `very`, 15 times out of 16."""
+    return st.sampled_from([usual] * (15 if very else 3) + [value])
 
 
 @st.composite
@@ -65,8 +65,12 @@ def caches(
     one_line_size: bool,
     policies: list[str] = POLICIES,
     prefetchers: list[str] = PREFETCHERS,
+    is_plain: bool = False,
 ) -> list[dict[str, Any]]:
-    """The caches of a machine. `one_line_size` holds for the private ones, which coherence needs."""
+    """The caches of a machine. `one_line_size` holds for the private ones, which coherence needs.
+
+    `is_plain`: non-inclusive and, most often, write-back with allocation.
+    """
     base_line_size = draw(st.sampled_from([64, 64, 32, 128, 16]))
     chosen: list[dict[str, Any]] = []
     for place, letter in enumerate(layout):
@@ -78,7 +82,7 @@ def caches(
             line_size *= draw(st.sampled_from([1, 1, 1, 2, 4]))
         is_even = all(cache["line_size"] == line_size for cache in inner)
         inclusions = ["non-inclusive", "inclusive", *(["exclusive"] if is_even and not is_first else [])]
-        inclusion = draw(st.sampled_from(inclusions))
+        inclusion = "non-inclusive" if is_plain else draw(st.sampled_from(inclusions))
         shape = draw(shapes(policies=policies))
         cache = {
             "name": f"L{place + 1}{letter}",
@@ -87,8 +91,8 @@ def caches(
             **shape,
             "shared": is_shared,
             "inclusion": inclusion,
-            "write_policy": draw(rarely("write-through", "write-back")),
-            "write_allocate": draw(rarely(False, True)),
+            "write_policy": draw(rarely("write-through", "write-back", is_plain)),
+            "write_allocate": draw(rarely(False, True, is_plain)),
         }
         if inclusion != "exclusive":
             cache["prefetcher"] = draw(st.sampled_from(["none", *prefetchers]))
@@ -130,6 +134,7 @@ def machines(
     page_sizes: list[str],
     policies: list[str] = POLICIES,
     prefetchers: list[str] = PREFETCHERS,
+    is_plain: bool = False,
 ) -> dict[str, Any]:
     """A machine; its page sizes in use are the machine's own and those that its options' regions name."""
     chosen_cpus = draw(st.sampled_from(cpus))
@@ -146,6 +151,7 @@ def machines(
                 one_line_size=chosen_cpus > 1 and coherence == "mesi",
                 policies=policies,
                 prefetchers=prefetchers,
+                is_plain=is_plain,
             )
         )
     machine["tlbs"] = draw(tlbs(count=tlb_count, page_sizes=page_sizes, policies=policies))
@@ -160,7 +166,7 @@ def machines(
 
 @st.composite
 def memory_sizes(draw: st.DrawFn, page_size: str) -> int:
-    """Whole pages: mostly plenty, sometimes so few that they run out."""
+    """Whole pages of the largest size: mostly plenty, sometimes so few that they run out."""
     return PAGE_BYTES[page_size] * draw(st.sampled_from([1 << 20, 1 << 20, 1 << 20, 1000, 37, 3, 1]))
 
 
@@ -258,5 +264,5 @@ def cases(
     in_use = {machine["page_size"]} | {each["page_size"] for each in chosen["regions"] if "page_size" in each}
     if len(in_use) > 1 and machine["placement"] == "random":
         machine["placement"] = "contiguous"
-    machine["memory_size"] = draw(memory_sizes(machine["page_size"]))
+    machine["memory_size"] = draw(memory_sizes(max(in_use, key=lambda size: PAGE_BYTES[size])))
     return Case(draw(traces(bases=bases, is_threaded=is_threaded, max_length=max_length)), machine, chosen)
