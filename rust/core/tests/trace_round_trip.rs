@@ -167,7 +167,7 @@ fn text_looks_as_the_tools_write_it() {
     ];
     let text = |format| String::from_utf8(write(&accesses, ALL, format, Compression::None).unwrap().0).unwrap();
     assert_eq!(text(Format::Lackey), "I  0401ab70,3\n L 1fff000758,8\n S 00000010,10\n");
-    assert_eq!(text(Format::Din), "2 401ab70 3\n0 1fff000758 8\n1 10 0a\n");
+    assert_eq!(text(Format::Din), "2 401ab70 3\n0 1fff000758 8\n1 10 00000a\n");
     let csv = "address,kind,size,thread,ip\n0x401ab70,fetch,3,0,0x0\n0x1fff000758,read,8,0,0x0\n0x10,write,10,0,0x0\n";
     assert_eq!(text(Format::Csv), csv);
 }

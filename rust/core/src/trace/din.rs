@@ -9,7 +9,7 @@
 //! start with `#` are skipped. Source: the man page and notes of Dinero IV, release 7. Not kept on writing: threads,
 //! instruction addresses of data accesses.
 
-use super::number::{hex, push_hex};
+use super::number::{hex, push_decimal, push_hex};
 use super::text::{EXPECTED_ADDRESS, EXPECTED_SIZE, LineParser, check_extent, next_line};
 use super::write::{Encoder, WriteReport};
 use super::{ADDRESS_LIMIT, Access, AccessKind, Batch, Columns, SIZE_MAX};
@@ -138,11 +138,11 @@ impl Encoder for DinEncoder {
         out.push(b' ');
         push_hex(out, access.address, 1);
         out.push(b' ');
-        let size_at = out.len();
-        push_hex(out, access.size.into(), 1);
-        if out[size_at].is_ascii_alphabetic() {
-            // Behind a digit as label a word that starts with a letter would be a comment.
-            out.insert(size_at, b'0');
+        if access.size < 10 {
+            push_decimal(out, access.size);
+        } else {
+            // Behind a digit as label a word that starts with a letter would be a comment: the first digit is a 0.
+            push_hex(out, access.size.into(), 6);
         }
         out.push(b'\n');
         report.dropped_ips |= access.ip != 0 && access.kind != AccessKind::Fetch;

@@ -38,7 +38,7 @@ impl Format {
 
     /// The format that the extension of `path` stands for, after an extension of a compression.
     pub fn of_path(path: &Path) -> Option<Self> {
-        let name = path.file_name()?.to_str()?.to_ascii_lowercase();
+        let name = path.file_name()?.to_string_lossy().to_ascii_lowercase();
         let stem = match Compression::of_path(path) {
             Some(_) => name.rsplit_once('.')?.0,
             None => &name,
@@ -100,7 +100,7 @@ impl Compression {
 
     /// The compression that the extension of `path` stands for; used when a trace is written, never when it is read.
     pub fn of_path(path: &Path) -> Option<Self> {
-        match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
+        match path.extension()?.to_string_lossy().to_ascii_lowercase().as_str() {
             "gz" => Some(Self::Gzip),
             "xz" => Some(Self::Xz),
             "zst" | "zstd" => Some(Self::Zstd),

@@ -63,29 +63,39 @@ pub(crate) fn decimal(bytes: &[u8], at: usize) -> Digits {
     digits
 }
 
-/// Appends `value` in lower-case hexadecimal with at least `digits` digits.
+/// Appends `value` in lower-case hexadecimal with at least `digits` digits, of 1 to 16.
 #[inline]
 pub(crate) fn push_hex(out: &mut Vec<u8>, value: u64, digits: u32) {
-    let mut left = (u64::BITS - value.leading_zeros()).div_ceil(4).max(digits);
-    while left > 0 {
-        left -= 1;
-        let nibble = (value >> (4 * left)).to_le_bytes()[0] & 0xf;
-        out.push(if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 });
-    }
+    let len = (u64::BITS - value.leading_zeros()).div_ceil(4).max(digits);
+    let left = value << (u64::BITS - 4 * len);
+    out.extend_from_slice(&unfold(left >> 32).to_le_bytes());
+    out.extend_from_slice(&unfold(left & 0xffff_ffff).to_le_bytes());
+    out.truncate(out.len() - 16 + len as usize);
 }
 
 /// Appends `value` in decimal.
 #[inline]
-pub(crate) fn push_decimal(out: &mut Vec<u8>, mut value: u32) {
+pub(crate) fn push_decimal(out: &mut Vec<u8>, value: u32) {
+    if value < 10 {
+        out.push(digit_of(value));
+    } else {
+        push_long_decimal(out, value);
+    }
+}
+
+fn push_long_decimal(out: &mut Vec<u8>, mut value: u32) {
     let start = out.len();
-    loop {
-        out.push(b'0' + (value % 10).to_le_bytes()[0]);
+    while value > 0 {
+        out.push(digit_of(value % 10));
         value /= 10;
-        if value == 0 {
-            break;
-        }
     }
     out[start..].reverse();
+}
+
+/// The character of a value below 10.
+#[inline]
+fn digit_of(value: u32) -> u8 {
+    b'0' + value.to_le_bytes()[0]
 }
 
 /// Eight characters from `at` on; the first is the lowest byte.
@@ -113,6 +123,16 @@ fn fold(word: u64) -> u64 {
     let pairs = ((nibbles << 4) | (nibbles >> 8)) & 0x00ff_00ff_00ff_00ff;
     let quads = ((pairs << 8) | (pairs >> 16)) & 0x0000_ffff_0000_ffff;
     ((quads << 16) | (quads >> 32)) & 0xffff_ffff
+}
+
+/// The eight hexadecimal digits of a value below 2^32, the first in the lowest byte: the inverse of [`fold`].
+#[inline(always)]
+fn unfold(value: u64) -> u64 {
+    let quads = (value >> 16) | ((value & 0xffff) << 32);
+    let pairs = ((quads >> 8) & 0x0000_00ff_0000_00ff) | ((quads & 0x0000_00ff_0000_00ff) << 16);
+    let nibbles = ((pairs >> 4) & 0x000f_000f_000f_000f) | ((pairs & 0x000f_000f_000f_000f) << 8);
+    let letters = ((nibbles + 6 * ONES) >> 4) & ONES;
+    nibbles + u64::from(b'0') * ONES + u64::from(b'a' - b'9' - 1) * letters
 }
 
 #[cfg(test)]
