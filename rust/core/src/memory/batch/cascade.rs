@@ -5,7 +5,7 @@
 //! dirty.
 
 use super::kernel::{self, Dirty, Kernel, Requests};
-use super::words::{Buffer, count_flags, of_cpu};
+use super::words::{Buffer, count_flags, count_writes, of_cpu};
 use crate::base::Rng;
 use crate::memory::config::{ReplacementKind, StreamKind};
 use crate::memory::geometry::Geometry;
@@ -105,49 +105,64 @@ impl Cascade {
 
     /// Sends a chunk through the levels.
     pub fn run(&mut self, input: &Input<'_>) {
-        if input.fetches.is_empty() {
-            // Data alone: no order to restore.
-            let served = Requests { words: input.all, count: input.all.len(), positions: &[], from_cpu: true };
-            let (stats, stores) = (&mut self.stats, self.stores);
-            let left = run_row(&mut self.data, served, stores, stats);
-            let left = run_row(&mut self.unified, left, stores, stats);
-            self.unserved[0] += demand(left);
-        } else if self.data.is_empty() && self.fetch.is_empty() {
-            let all = Requests { words: input.all, count: input.all.len(), positions: &[], from_cpu: true };
-            let left = run_row(&mut self.unified, all, self.stores, &mut self.stats);
-            // Which kind is left no longer shows; one path serves both, so its costs are the same.
-            self.unserved[0] += demand(left);
-        } else {
+        let split = !(self.data.is_empty() && self.fetch.is_empty()) && !input.fetches.is_empty();
+        if split {
             self.run_split(input);
+            return;
         }
+        // Data alone, or one path for both: no order to restore. Which kind is left in the end no longer shows, but
+        // then both cost the same.
+        let all = Requests { words: input.all, count: input.all.len(), positions: &[], from_cpu: true };
+        let (stats, stores) = (&mut self.stats, self.stores);
+        let flow = Flow { requests: all, writes: count_writes(input.all), victims: 0 };
+        let left = run_row(&mut self.data, flow, stores, stats);
+        let left = run_row(&mut self.unified, left, stores, stats);
+        self.unserved[0] += left.demand();
     }
 
     fn run_split(&mut self, input: &Input<'_>) {
         split(input, &mut self.data_words, &mut self.fetch_words);
         let (stats, stores) = (&mut self.stats, self.stores);
-        let data = run_row(&mut self.data, from_cpu(&self.data_words), stores, stats);
-        let fetch = run_row(&mut self.fetch, from_cpu(&self.fetch_words), stores, stats);
+        let writes = count_writes(input.all);
+        let data = Flow { requests: from_cpu(&self.data_words), writes, victims: 0 };
+        let data = run_row(&mut self.data, data, stores, stats);
+        let fetch = Flow { requests: from_cpu(&self.fetch_words), writes: 0, victims: 0 };
+        let fetch = run_row(&mut self.fetch, fetch, stores, stats);
         if self.unified.is_empty() {
-            self.unserved[0] += demand(data);
-            self.unserved[1] += demand(fetch);
+            self.unserved[0] += data.demand();
+            self.unserved[1] += fetch.demand();
             return;
         }
-        merge(&mut self.merged, data, fetch);
-        let merged = Requests { words: &self.merged.words, count: self.merged.len, positions: &[], from_cpu: false };
+        merge(&mut self.merged, data.requests, fetch.requests);
+        let merged = Flow {
+            requests: Requests { words: &self.merged.words, count: self.merged.len, positions: &[], from_cpu: false },
+            writes: data.writes + fetch.writes,
+            victims: data.victims + fetch.victims,
+        };
         let left = run_row(&mut self.unified, merged, stores, stats);
-        self.unserved[0] += demand(left);
+        self.unserved[0] += left.demand();
     }
 }
 
-/// Sends requests through levels in a row; returns what the last one asks.
-fn run_row<'a>(
-    levels: &'a mut [Level],
+/// Requests on their way, with the number of stores and of dirty victims among them.
+struct Flow<'a> {
     requests: Requests<'a>,
-    stores: Stores,
-    stats: &mut [LevelStats],
-) -> Requests<'a> {
-    let mut requests = requests;
+    writes: u64,
+    victims: u64,
+}
+
+impl Flow<'_> {
+    /// How many requests are demand: references, or fills for them.
+    fn demand(&self) -> u64 {
+        self.requests.count as u64 - self.victims
+    }
+}
+
+/// Sends requests through levels in a row, counting at each; returns what the last one asks.
+fn run_row<'a>(levels: &'a mut [Level], flow: Flow<'a>, stores: Stores, stats: &mut [LevelStats]) -> Flow<'a> {
+    let mut flow = flow;
     for level in levels {
+        let requests = flow.requests;
         let dirty = match stores {
             Stores::Ignored => Dirty::Never,
             Stores::WriteBack { presented: true } => Dirty::Presented,
@@ -155,38 +170,22 @@ fn run_row<'a>(
             Stores::WriteBack { presented: false } => Dirty::Never,
         };
         let tally = level.kernel.run(requests, dirty, &mut level.out);
-        count(&mut stats[level.index], requests, tally, level.out.words());
-        requests = Requests {
-            words: &level.out.words,
-            count: level.out.len,
-            positions: if requests.positions.is_empty() { &[] } else { &level.out.positions },
-            from_cpu: false,
-        };
+        let (writes, victims) = count_flags(level.out.words());
+        let positions: &[u16] = if requests.positions.is_empty() { &[] } else { &level.out.positions };
+        let asks = Requests { words: &level.out.words, count: level.out.len, positions, from_cpu: false };
+        let next = Flow { requests: asks, writes, victims };
+        let stats = &mut stats[level.index];
+        stats.reads += flow.demand() - flow.writes;
+        stats.writes += flow.writes;
+        stats.misses += next.demand();
+        stats.write_misses += next.writes;
+        stats.read_misses += next.demand() - next.writes;
+        stats.write_backs_in += flow.victims;
+        stats.write_back_misses += tally.misses - next.demand();
+        stats.write_backs += next.victims + tally.hidden_victims;
+        flow = next;
     }
-    requests
-}
-
-/// Counts what a level was asked and what it asked.
-fn count(stats: &mut LevelStats, asked: Requests<'_>, tally: kernel::Tally, asks: &[u64]) {
-    let words = &asked.words[..asked.count];
-    let (writes, victims) =
-        if asked.from_cpu { (words.iter().map(|word| word >> 63).sum(), 0) } else { count_flags(words) };
-    let (write_misses, victims_out) = count_flags(asks);
-    let misses = asks.len() as u64 - victims_out;
-    stats.reads += asked.count as u64 - writes - victims;
-    stats.writes += writes;
-    stats.misses += misses;
-    stats.write_misses += write_misses;
-    stats.read_misses += misses - write_misses;
-    stats.write_backs_in += victims;
-    stats.write_back_misses += tally.misses - misses;
-    stats.write_backs += tally.dirty_victims;
-}
-
-/// How many requests are demand: references, or fills for them.
-fn demand(requests: Requests<'_>) -> u64 {
-    let victims = if requests.from_cpu { 0 } else { count_flags(&requests.words[..requests.count]).1 };
-    requests.count as u64 - victims
+    flow
 }
 
 fn from_cpu(buffer: &Buffer) -> Requests<'_> {

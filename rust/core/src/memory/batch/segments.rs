@@ -5,6 +5,8 @@
 //! bits of an address never change, so sets are those of the real address. When numbers run out the arrays are widened
 //! to 64-bit entries, where there are enough for any trace.
 
+use super::words::bits_in_use;
+use crate::trace::batch::WRITE_BIT;
 use std::collections::HashMap;
 
 /// log2 of the bytes a segment.
@@ -44,13 +46,11 @@ impl Segments {
 
     /// Whether all words, whose bit 63 does not count, are their own compact addresses.
     pub fn unchanged(&self, words: &[u64]) -> bool {
-        let above = words.iter().fold(0, |above, word| above | word);
-        (above & !crate::trace::batch::WRITE_BIT) >> SEGMENT_BITS < self.fixed
+        bits_in_use(words) >> SEGMENT_BITS < self.fixed
     }
 
     /// Writes the compact form of every word to `out`; bit 63 is kept.
     pub fn compact(&mut self, words: &[u64], out: &mut [u64]) -> Result<(), Exhausted> {
-        const WRITE_BIT: u64 = crate::trace::batch::WRITE_BIT;
         for (word, out) in words.iter().zip(out) {
             let segment = (word & !WRITE_BIT) >> SEGMENT_BITS;
             let number = if segment < self.fixed { segment } else { self.number_of(segment)? };

@@ -46,14 +46,54 @@ impl Buffer {
     }
 }
 
-/// How many of the words are fills for stores, and how many are dirty victims.
-pub(super) fn count_flags(words: &[u64]) -> (u64, u64) {
-    let (mut stores, mut victims) = (0, 0);
-    for word in words {
-        stores += word & FOR_STORE;
-        victims += (word / DIRTY_VICTIM) & 1;
+/// Compiles a function for AVX2 beside the baseline and calls what the cpu has: loops over words become vector loops.
+macro_rules! for_this_cpu {
+    ($(#[$doc:meta])* fn $name:ident($($argument:ident: $type:ty),*) -> $result:ty $body:block) => {
+        $(#[$doc])*
+        pub(super) fn $name($($argument: $type),*) -> $result {
+            #[inline(always)]
+            fn body($($argument: $type),*) -> $result $body
+
+            #[cfg(target_arch = "x86_64")]
+            {
+                #[target_feature(enable = "avx2")]
+                fn avx2($($argument: $type),*) -> $result {
+                    body($($argument),*)
+                }
+                if is_x86_feature_detected!("avx2") {
+                    // SAFETY: the cpu has the feature.
+                    return unsafe { avx2($($argument),*) };
+                }
+            }
+            body($($argument),*)
+        }
+    };
+}
+
+for_this_cpu! {
+    /// How many of the words are fills for stores, and how many are dirty victims.
+    fn count_flags(words: &[u64]) -> (u64, u64) {
+        let (mut stores, mut victims) = (0, 0);
+        for word in words {
+            stores += word & FOR_STORE;
+            victims += (word / DIRTY_VICTIM) & 1;
+        }
+        (stores, victims)
     }
-    (stores, victims)
+}
+
+for_this_cpu! {
+    /// How many words of the cpu are writes.
+    fn count_writes(words: &[u64]) -> u64 {
+        words.iter().map(|word| word >> 63).sum()
+    }
+}
+
+for_this_cpu! {
+    /// The bits that are set in any of the addresses.
+    fn bits_in_use(words: &[u64]) -> u64 {
+        words.iter().fold(0, |bits, word| bits | word) & !WRITE_BIT
+    }
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ use crate::base::Rng;
 /// A way of a set, from 0.
 pub type Way = usize;
 
-/// Chooses victims. `set` is below the number of sets, `way` below the number of ways.
+/// Chooses victims. To touch a way twice in a row is the same as to touch it once. `set` is below the number of sets, `way` below the number of ways.
 pub trait Replacement {
     /// State for every set of a cache; `rng` is the cache's own stream.
     fn new(geometry: Geometry, rng: Rng) -> Self;
@@ -35,6 +35,21 @@ pub trait Replacement {
 
     /// The way of `set` to evict. Asked only when every way is valid.
     fn victim(&mut self, set: usize) -> Way;
+
+    /// A reference to a set whose ways are all valid: [`touch`](Self::touch) of `way` if it was `found` there, else
+    /// [`victim`](Self::victim) and [`fill`](Self::fill). Returns the way that holds the line then.
+    ///
+    /// On hard traces nobody can predict `found`, so policies that need to be fast do this without a branch on it.
+    #[inline(always)]
+    fn refer(&mut self, set: usize, found: bool, way: Way) -> Way {
+        if found {
+            self.touch(set, way);
+            return way;
+        }
+        let way = self.victim(set);
+        self.fill(set, way);
+        way
+    }
 }
 
 /// Runs `$body` with `$policy` bound to the type of the policy that `$kind` names: the one `match` before a loop.

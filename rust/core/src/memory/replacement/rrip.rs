@@ -8,6 +8,7 @@
 
 use super::{Geometry, Replacement, Way};
 use crate::base::Rng;
+use std::hint::select_unpredictable;
 
 const LOW_BITS: u64 = 0x5555_5555_5555_5555;
 const LONG: u64 = 2;
@@ -41,20 +42,36 @@ impl Intervals {
         self.sets[set] = self.sets[set] & !(3 << shift) | (interval << shift);
     }
 
+    /// The ways with the largest RRPV, and the RRPVs after all have aged until these have 3.
     #[inline(always)]
-    fn victim(&mut self, set: usize) -> Way {
-        let now = self.sets[set];
+    fn aged(&self, now: u64) -> (u64, u64) {
         let low = now & self.low_bits;
         let high = (now >> 1) & self.low_bits;
-        // The ways with the largest RRPV, and how far all must age for it to become 3.
-        let (oldest, age) = match (low & high, high, low) {
-            (0, 0, 0) => (self.low_bits, 3),
-            (0, 0, ones) => (ones, 2),
-            (0, twos, _) => (twos, 1),
-            (threes, _, _) => (threes, 0),
-        };
-        self.sets[set] = now + age * self.low_bits;
+        // From the largest RRPV down; each step is a conditional move.
+        let (oldest, age) = (self.low_bits, 3);
+        let (oldest, age) = select_unpredictable(low != 0, (low, 2), (oldest, age));
+        let (oldest, age) = select_unpredictable(high != 0, (high, 1), (oldest, age));
+        let (oldest, age) = select_unpredictable(low & high != 0, (low & high, 0), (oldest, age));
+        (oldest, now + age * self.low_bits)
+    }
+
+    #[inline(always)]
+    fn victim(&mut self, set: usize) -> Way {
+        let (oldest, aged) = self.aged(self.sets[set]);
+        self.sets[set] = aged;
         (oldest.trailing_zeros() / 2) as usize
+    }
+
+    /// [`Replacement::refer`] for a policy that inserts at `interval`, without a branch.
+    #[inline(always)]
+    fn refer(&mut self, set: usize, found: bool, way: Way, interval: u64) -> Way {
+        let now = self.sets[set];
+        let (oldest, aged) = self.aged(now);
+        let way = select_unpredictable(found, way, (oldest.trailing_zeros() / 2) as usize);
+        let (rest, interval) = select_unpredictable(found, (now, 0), (aged, interval));
+        let shift = 2 * way;
+        self.sets[set] = rest & !(3 << shift) | (interval << shift);
+        way
     }
 }
 
@@ -92,6 +109,11 @@ impl Replacement for Srrip {
     #[inline(always)]
     fn victim(&mut self, set: usize) -> Way {
         self.0.victim(set)
+    }
+
+    #[inline(always)]
+    fn refer(&mut self, set: usize, found: bool, way: Way) -> Way {
+        self.0.refer(set, found, way, LONG)
     }
 }
 

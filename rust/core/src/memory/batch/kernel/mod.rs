@@ -11,6 +11,7 @@ mod array;
 mod recency;
 mod recency_avx2;
 mod ways;
+mod ways_avx2;
 
 pub(super) use recency::Recency;
 pub(super) use ways::Ways;
@@ -20,6 +21,9 @@ use crate::base::Rng;
 use crate::memory::config::ReplacementKind;
 use crate::memory::geometry::Geometry;
 use crate::with_policy;
+
+/// log2 of the shortest line of the fast kernels: that many bytes as a set of two vectors has.
+const SIMD_LINE_BITS: u32 = 6;
 
 /// What happens to dirty lines at a level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,8 +54,8 @@ pub(super) struct Requests<'a> {
 pub(super) struct Tally {
     /// Requests of all kinds that missed.
     pub misses: u64,
-    /// Dirty victims.
-    pub dirty_victims: u64,
+    /// Dirty victims that were not presented.
+    pub hidden_victims: u64,
 }
 
 /// An array that requests run through.
@@ -71,14 +75,45 @@ pub(super) fn build(geometry: Geometry, kind: ReplacementKind, rng: Rng, wide: b
     with_policy!(kind, P => Box::new(Ways::<P>::new(geometry, rng, wide, simd)))
 }
 
-/// Whether this cpu has the instructions of the fast kernels.
-pub(super) fn has_simd() -> bool {
+/// Whether the fast kernels can do an array: this cpu has their instructions, and lines are long enough that the place
+/// of a set in memory is its address shifted right.
+fn has_simd(geometry: Geometry) -> bool {
     #[cfg(target_arch = "x86_64")]
     {
-        is_x86_feature_detected!("avx2") && is_x86_feature_detected!("bmi1") && is_x86_feature_detected!("bmi2")
+        geometry.line_bits >= SIMD_LINE_BITS
+            && is_x86_feature_detected!("avx2")
+            && is_x86_feature_detected!("bmi1")
+            && is_x86_feature_detected!("bmi2")
     }
     #[cfg(not(target_arch = "x86_64"))]
     {
+        let _ = geometry;
         false
+    }
+}
+
+/// Whether to compare with the line that a set was last used for before anything else.
+///
+/// On friendly traces nearly all requests find it, and the branch breaks the chain of dependence through a hot set. On
+/// hard traces the branch is mispredicted again and again. So it is tried on one chunk of [`PROBE_PERIOD`], and on the
+/// next chunks too if it served most of that one. The result is the same either way.
+#[derive(Clone, Copy, Debug, Default)]
+struct Patience {
+    chunks: u8,
+}
+
+/// Chunks from one trial to the next.
+const PROBE_PERIOD: u8 = 16;
+
+impl Patience {
+    fn ask_first(&mut self) -> bool {
+        let ask = self.chunks == 0;
+        self.chunks = self.chunks.saturating_sub(1);
+        ask
+    }
+
+    /// Says how a trial went: how many requests there were and how many found another line.
+    fn learn(&mut self, requests: usize, not_first: usize) {
+        self.chunks = if not_first * 5 > requests { PROBE_PERIOD - 1 } else { 0 };
     }
 }

@@ -6,19 +6,15 @@
 use super::super::entry::Entry;
 use super::super::words::{Buffer, DIRTY_VICTIM, FOR_STORE};
 use super::array::Array;
-use super::{Dirty, Kernel, Requests, Tally};
+use super::{Dirty, Kernel, Patience, Requests, Tally};
 use crate::memory::geometry::Geometry;
 use crate::trace::batch::WRITE_BIT;
-
-/// Requests between two looks at how many hit the first place.
-const PROBE_PERIOD: u8 = 16;
 
 /// An LRU array.
 pub(crate) struct Recency {
     lines: Lines,
     simd: bool,
-    // Chunks left until the most recent line of a set is asked first again; see `ask_first`.
-    patience: u8,
+    patience: Patience,
 }
 
 enum Lines {
@@ -29,35 +25,18 @@ enum Lines {
 impl Recency {
     pub fn new(geometry: Geometry, wide: bool, simd: bool) -> Self {
         let lines = if wide { Lines::Wide(Array::new(geometry)) } else { Lines::Narrow(Array::new(geometry)) };
-        Self { lines, simd: simd && super::has_simd(), patience: 0 }
-    }
-
-    /// Whether to compare with the most recent line before anything else.
-    ///
-    /// On friendly traces nearly all requests hit it, and the branch breaks the chain of dependence through a hot set.
-    /// On hard traces the branch is mispredicted again and again. So it is tried on one chunk of [`PROBE_PERIOD`], and
-    /// on the next chunks too if it served most of that one. The result is the same either way.
-    fn ask_first(&mut self) -> bool {
-        if self.patience == 0 {
-            return true;
-        }
-        self.patience -= 1;
-        false
-    }
-
-    fn learn(&mut self, requests: usize, not_first: usize) {
-        self.patience = if not_first * 5 > requests { PROBE_PERIOD } else { 0 };
+        Self { lines, simd: simd && super::has_simd(geometry), patience: Patience::default() }
     }
 }
 
 impl Kernel for Recency {
     fn run(&mut self, requests: Requests<'_>, dirty: Dirty, out: &mut Buffer) -> Tally {
-        let ask_first = requests.from_cpu && self.ask_first();
+        let ask_first = requests.from_cpu && self.patience.ask_first();
         match &mut self.lines {
             Lines::Narrow(array) if self.simd => {
                 let (tally, not_first) = super::recency_avx2::run(array, requests, dirty, ask_first, out);
                 if ask_first {
-                    self.learn(requests.count, not_first);
+                    self.patience.learn(requests.count, not_first);
                 }
                 tally
             }
@@ -114,9 +93,12 @@ fn run<T: Entry>(array: &mut Array<T>, requests: Requests<'_>, dirty: Dirty, out
             if let Some(word) = ask {
                 emit(word);
             }
-            tally.dirty_victims += before.dirty();
-            if dirty == Dirty::Presented && before.dirty() == 1 {
-                emit(before.tag() << tag_shift | set_number << line_bits | DIRTY_VICTIM);
+            match dirty {
+                Dirty::Presented if before.dirty() == 1 => {
+                    emit(before.tag() << tag_shift | set_number << line_bits | DIRTY_VICTIM);
+                }
+                Dirty::Presented | Dirty::Never => {}
+                Dirty::Counted => tally.hidden_victims += before.dirty(),
             }
         }
     }
@@ -151,7 +133,7 @@ mod tests {
         let words = [line(0) | WRITE_BIT, line(1), line(0), line(2), line(3)];
         let (tally, out, _) = serve(&mut kernel, &words, true, Dirty::Presented);
         assert_eq!(out, [line(0) | FOR_STORE, line(1), line(2), line(3), line(0) | DIRTY_VICTIM]);
-        assert_eq!(tally, Tally { misses: 4, dirty_victims: 1 });
+        assert_eq!(tally, Tally { misses: 4, hidden_victims: 0 });
     }
 
     fn request() -> impl Strategy<Value = u64> {
@@ -175,7 +157,7 @@ mod tests {
                     chunk.clone()
                 } else {
                     // Bit 63 becomes the mark of a dirty victim, where there are any.
-                    let victim = if dirty == Dirty::Never { 0 } else { DIRTY_VICTIM };
+                    let victim = if dirty == Dirty::Presented { DIRTY_VICTIM } else { 0 };
                     chunk.iter().map(|word| word & !WRITE_BIT & !63 | ((word >> 63) * victim)).collect()
                 };
                 let expected = serve(&mut scalar, &words, from_cpu, dirty);

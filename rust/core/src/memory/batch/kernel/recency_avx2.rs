@@ -1,9 +1,11 @@
 //! LRU with AVX2: the vector form of [`super::recency`], equal to it word for word.
 //!
-//! A set is 1 to 4 vectors of eight 32-bit entries. One compare a vector finds the line, dirty or not; the bits of the
-//! result say how far the set is to be shifted; a rotation by one lane carries from vector to vector, and a blend under
-//! a mask of the lanes up to that place keeps the rest. No branch depends on the data but the one that `ask_first`
-//! turns on.
+//! A set is 1 to 4 vectors of eight 32-bit entries. One compare a vector finds the line, dirty or not; the place of the
+//! first equal lane, or else the last way, says how far the set is to be shifted: all vectors are shifted by one lane,
+//! each taking in the last lane of the one before it, and a blend under the mask of the lanes up to that place keeps
+//! the rest. No branch depends on the data but the one that `ask_first` turns on.
+//!
+//! What counts here is the number of instructions: the loop runs at four and more a cycle.
 
 use super::super::words::Buffer;
 use super::array::Array;
@@ -31,25 +33,103 @@ mod x86_64 {
     use super::{Array, Buffer, Dirty, Requests, Tally};
     use crate::trace::batch::WRITE_BIT;
     use std::arch::x86_64::{
-        __m256i, _MM_HINT_T0, _mm_prefetch, _mm256_blend_epi32, _mm256_blendv_epi8, _mm256_castsi256_ps,
-        _mm256_cmpeq_epi32, _mm256_load_si256, _mm256_loadu_si256, _mm256_movemask_epi8, _mm256_movemask_ps,
-        _mm256_or_si256, _mm256_permutevar8x32_epi32, _mm256_set1_epi32, _mm256_setr_epi32, _mm256_setzero_si256,
-        _mm256_store_si256,
+        __m256i, _MM_HINT_T0, _mm_prefetch, _mm256_alignr_epi8, _mm256_blendv_epi8, _mm256_castsi256_ps,
+        _mm256_cmpeq_epi32, _mm256_load_si256, _mm256_movemask_epi8, _mm256_movemask_ps, _mm256_or_si256,
+        _mm256_packs_epi32, _mm256_permute2x128_si256, _mm256_permute4x64_epi64, _mm256_set1_epi32,
+        _mm256_setzero_si256, _mm256_store_si256,
     };
 
-    /// Sets of this many bytes and more are fetched ahead of their use.
+    /// Arrays of this many bytes and more have their sets fetched ahead of their use.
     const AHEAD_BYTES: usize = 128 << 10;
 
-    /// A window onto this table, starting at `31 - place`, is the mask of the lanes up to `place`.
-    static UP_TO: [u32; 64] = {
-        let mut table = [0; 64];
-        let mut lane = 0;
-        while lane < 32 {
-            table[lane] = u32::MAX;
-            lane += 1;
+    /// Row `place` is the mask of the lanes up to `place`.
+    #[repr(align(64))]
+    struct UpTo([[u32; 32]; 32]);
+
+    static UP_TO: UpTo = {
+        let mut rows = [[0; 32]; 32];
+        let mut place = 0;
+        while place < 32 {
+            let mut lane = 0;
+            while lane <= place {
+                rows[place][lane] = u32::MAX;
+                lane += 1;
+            }
+            place += 1;
         }
-        table
+        UpTo(rows)
     };
+
+    type Set<const V: usize> = [__m256i; V];
+
+    /// Where a line was found.
+    struct Found {
+        /// Its place, or the last one.
+        place: usize,
+        /// 0 if it is not in the set.
+        lanes: u32,
+        /// 1 if it is there and dirty.
+        dirty: u32,
+    }
+
+    /// Looks for a line in a set; `DIRTY` says whether lines can be dirty.
+    ///
+    /// # Safety
+    /// The cpu has AVX2 and BMI1.
+    #[inline(always)]
+    #[allow(clippy::cast_sign_loss, clippy::cast_possible_wrap, reason = "the same 32 bits")]
+    unsafe fn find<const V: usize, const DIRTY: bool>(set: &Set<V>, clean: u32, last: usize) -> Found {
+        // SAFETY: as the caller promises.
+        unsafe {
+            let clean_lanes = _mm256_set1_epi32(clean as i32);
+            let dirty_lanes = _mm256_set1_epi32((clean | 1) as i32);
+            let mut equal = [_mm256_setzero_si256(); V];
+            let mut any_dirty = _mm256_setzero_si256();
+            for (equal, lanes) in equal.iter_mut().zip(set) {
+                *equal = _mm256_cmpeq_epi32(*lanes, clean_lanes);
+                if DIRTY {
+                    let equal_dirty = _mm256_cmpeq_epi32(*lanes, dirty_lanes);
+                    any_dirty = _mm256_or_si256(any_dirty, equal_dirty);
+                    *equal = _mm256_or_si256(*equal, equal_dirty);
+                }
+            }
+            let dirty = if DIRTY { u32::from(_mm256_movemask_epi8(any_dirty) != 0) } else { 0 };
+            if V == 2 {
+                // Two bits a lane: one pack is cheaper than two masks.
+                let both = _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_packs_epi32(equal[0], equal[1]));
+                let lanes = _mm256_movemask_epi8(both) as u32;
+                let place = (lanes | (1 << (2 * last))).trailing_zeros() as usize / 2;
+                return Found { place, lanes, dirty };
+            }
+            let mut lanes = 0;
+            for (vector, equal) in equal.iter().enumerate() {
+                lanes |= (_mm256_movemask_ps(_mm256_castsi256_ps(*equal)) as u32) << (vector * LANES);
+            }
+            Found { place: (lanes | (1 << last)).trailing_zeros() as usize, lanes, dirty }
+        }
+    }
+
+    /// Moves the entries before `place` one lane on and puts `front` first.
+    ///
+    /// # Safety
+    /// The cpu has AVX2; `memory` points to the set, aligned to 32 bytes; `place` is below 32.
+    #[inline(always)]
+    unsafe fn shift_in<const V: usize>(memory: *mut u32, set: &Set<V>, place: usize, front: __m256i) {
+        // SAFETY: as the caller promises; a row has as many lanes as the largest set.
+        unsafe {
+            let row = UP_TO.0.as_ptr().cast::<u32>().add(place * 32);
+            let mut before = _mm256_permute2x128_si256::<0x20>(front, set[0]);
+            for (vector, lanes) in set.iter().enumerate() {
+                let shifted = _mm256_alignr_epi8::<12>(*lanes, before);
+                let mask = _mm256_load_si256(row.add(vector * LANES).cast::<__m256i>());
+                let new = _mm256_blendv_epi8(*lanes, shifted, mask);
+                _mm256_store_si256(memory.add(vector * LANES).cast::<__m256i>(), new);
+                if let Some(next) = set.get(vector + 1) {
+                    before = _mm256_permute2x128_si256::<0x21>(*lanes, *next);
+                }
+            }
+        }
+    }
 
     /// Runs the requests. Also returns how many did not hit the first place of their set (0 unless `ask_first`).
     pub(in super::super) fn run(
@@ -59,7 +139,7 @@ mod x86_64 {
         ask_first: bool,
         out: &mut Buffer,
     ) -> (Tally, usize) {
-        assert!(super::super::has_simd(), "chosen at build time");
+        assert!(super::super::has_simd(array.geometry), "chosen at build time");
         assert!(requests.words.len() >= requests.count && out.words.len() > 2 * requests.count);
         let positions = !requests.positions.is_empty();
         assert!(!positions || (requests.positions.len() >= requests.count && out.positions.len() >= out.words.len()));
@@ -122,24 +202,31 @@ mod x86_64 {
         let ask_first = FROM_CPU && FLAG;
         let ahead = !FROM_CPU && FLAG;
         let geometry = array.geometry;
-        let (line_bits, tag_shift) = (geometry.line_bits, array.tag_shift);
-        let set_mask = (1u64 << geometry.set_bits) - 1;
-        let line_mask = !((1u64 << line_bits) - 1) & !WRITE_BIT;
+        let tag_shift = array.tag_shift;
+        // The bits of an address that say the set, and how far they are from being its offset in bytes.
+        let set_bits = ((1u64 << geometry.set_bits) - 1) << geometry.line_bits;
+        let to_offset = geometry.line_bits.saturating_sub((V * LANES * size_of::<u32>()).trailing_zeros());
+        let line_mask = !((1u64 << geometry.line_bits) - 1) & !WRITE_BIT;
         let last = geometry.ways as usize - 1;
         let (words, count, positions) = (requests.words.as_ptr(), requests.count, requests.positions.as_ptr());
         let (sets, out_words, out_positions) =
-            (array.entries().as_mut_ptr(), out.words.as_mut_ptr(), out.positions.as_mut_ptr());
-        let up_to = UP_TO.as_ptr();
-        let rotation = _mm256_setr_epi32(7, 0, 1, 2, 3, 4, 5, 6);
-        let (mut emitted, mut misses, mut dirty_victims, mut not_first) = (0usize, 0u64, 0u64, 0usize);
+            (array.entries().as_mut_ptr().cast::<u8>(), out.words.as_mut_ptr(), out.positions.as_mut_ptr());
+        let offset_of = |word: u64| {
+            if V > 2 {
+                // Sets of 96 bytes, or of more than a line has: no shift to the right makes them.
+                ((word & set_bits) >> geometry.line_bits) as usize * V * LANES * size_of::<u32>()
+            } else {
+                ((word & set_bits) >> to_offset) as usize
+            }
+        };
+        let (mut emitted, mut misses, mut hidden_victims, mut not_first) = (0usize, 0u64, 0u64, 0usize);
         for index in 0..count {
             // SAFETY: `index < count`; a set number is below the number of sets, so the set's `V` vectors lie in the
             // array, aligned to 32 bytes; at most two words a request have been emitted before.
             unsafe {
                 let word = *words.add(index);
                 if ahead {
-                    let set = (*words.add(index + LOOK_AHEAD) >> line_bits) & set_mask;
-                    let set = sets.add(set as usize * V * LANES).cast::<i8>();
+                    let set = sets.add(offset_of(*words.add(index + LOOK_AHEAD))).cast::<i8>();
                     _mm_prefetch::<_MM_HINT_T0>(set);
                     if V > 2 {
                         _mm_prefetch::<_MM_HINT_T0>(set.add(64));
@@ -153,72 +240,52 @@ mod x86_64 {
                     (word >> tag_shift, victim, victim)
                 };
                 let clean = (tag_part as u32) << 1;
-                let set_number = (word >> line_bits) & set_mask;
-                let set = sets.add(set_number as usize * V * LANES);
+                let memory = sets.add(offset_of(word)).cast::<u32>();
                 if ask_first {
-                    let first = *set;
+                    let first = *memory;
                     if first & !1 == clean {
                         // Most stores find the line dirty already; not storing it again keeps the set loadable whole.
                         if DIRTY > 0 && first & stores != stores {
-                            *set = first | stores;
+                            *memory = first | stores;
                         }
                         continue;
                     }
                     not_first += 1;
                 }
-                let leaving = if DIRTY > 0 { *set.add(last) } else { 0 };
-                let mut old = [_mm256_setzero_si256(); V];
-                let clean_lanes = _mm256_set1_epi32(clean as i32);
-                let dirty_lanes = _mm256_set1_epi32((clean | 1) as i32);
-                let mut found = 0u32;
-                let mut found_dirty = _mm256_setzero_si256();
-                for (vector, old) in old.iter_mut().enumerate() {
-                    *old = _mm256_load_si256(set.add(vector * LANES).cast::<__m256i>());
-                    let mut equal = _mm256_cmpeq_epi32(*old, clean_lanes);
-                    if DIRTY > 0 {
-                        let equal_dirty = _mm256_cmpeq_epi32(*old, dirty_lanes);
-                        equal = _mm256_or_si256(equal, equal_dirty);
-                        found_dirty = _mm256_or_si256(found_dirty, equal_dirty);
-                    }
-                    found |= (_mm256_movemask_ps(_mm256_castsi256_ps(equal)) as u32) << (vector * LANES);
+                let mut set = [_mm256_setzero_si256(); V];
+                for (vector, lanes) in set.iter_mut().enumerate() {
+                    *lanes = _mm256_load_si256(memory.add(vector * LANES).cast::<__m256i>());
                 }
-                let miss = u32::from(found == 0);
-                let place = (found | 1 << last).trailing_zeros() as usize;
-                let mut carry = if DIRTY > 0 {
-                    let was_dirty = u32::from(_mm256_movemask_epi8(found_dirty) != 0);
-                    _mm256_set1_epi32((clean | stores | was_dirty) as i32)
-                } else {
-                    clean_lanes
-                };
-                for (vector, old) in old.iter().enumerate() {
-                    let rotated = _mm256_permutevar8x32_epi32(*old, rotation);
-                    let shifted = _mm256_blend_epi32::<1>(rotated, carry);
-                    let mask = _mm256_loadu_si256(up_to.add(31 - place + vector * LANES).cast::<__m256i>());
-                    let new = _mm256_blendv_epi8(*old, shifted, mask);
-                    _mm256_store_si256(set.add(vector * LANES).cast::<__m256i>(), new);
-                    carry = rotated;
-                }
+                let leaving = if DIRTY > 0 { *memory.add(last) } else { 0 };
+                let found =
+                    if DIRTY > 0 { find::<V, true>(&set, clean, last) } else { find::<V, false>(&set, clean, last) };
+                let miss = u32::from(found.lanes == 0);
+                let front = clean | if DIRTY > 0 { stores | found.dirty } else { 0 };
+                shift_in::<V>(memory, &set, found.place, _mm256_set1_epi32(front as i32));
                 *out_words.add(emitted) = if FROM_CPU { word & line_mask | u64::from(stores) } else { word };
                 if POSITIONS {
                     *out_positions.add(emitted) = *positions.add(index);
                 }
-                emitted += (miss & (victim ^ 1)) as usize;
-                misses += u64::from(miss);
-                if DIRTY > 0 {
-                    let write_back = leaving & miss;
-                    dirty_victims += u64::from(write_back);
-                    if DIRTY == 2 {
-                        *out_words.add(emitted) =
-                            u64::from(leaving >> 1) << tag_shift | set_number << line_bits | DIRTY_VICTIM;
-                        if POSITIONS {
-                            *out_positions.add(emitted) = *positions.add(index);
-                        }
-                        emitted += write_back as usize;
+                emitted += (miss & !victim) as usize;
+                let write_back = leaving & miss;
+                if DIRTY == 1 {
+                    hidden_victims += u64::from(write_back);
+                }
+                if DIRTY == 2 {
+                    misses += u64::from(miss);
+                    *out_words.add(emitted) = u64::from(leaving >> 1) << tag_shift | word & set_bits | DIRTY_VICTIM;
+                    if POSITIONS {
+                        *out_positions.add(emitted) = *positions.add(index);
                     }
+                    emitted += write_back as usize;
                 }
             }
         }
         out.len = emitted;
-        (Tally { misses, dirty_victims }, not_first)
+        if DIRTY != 2 {
+            // Each miss emitted one word, and nothing else did.
+            misses = emitted as u64;
+        }
+        (Tally { misses, hidden_victims }, not_first)
     }
 }
