@@ -31,7 +31,10 @@ BROKEN = [
     (machine(cpus=0), "cpus: must be between 1 and 64, got 0"),
     (machine(mlp=1025), "mlp: must be between 1 and 1024, got 1025"),
     (machine(frequency_mhz=0), "frequency_mhz: must be between 1 and 1000000, got 0"),
-    (machine(memory_latency_cycles=10**9 + 1), "memory_latency_cycles: must be between 0 and 1000000000, got 1000000001"),
+    (
+        machine(memory_latency_cycles=10**9 + 1),
+        "memory_latency_cycles: must be between 0 and 1000000000, got 1000000001",
+    ),
     (machine(memory_size=4097), "memory_size: must be a multiple of the page size (4KiB) up to 4096TiB, got 4097B"),
     (machine(caches=[], tlbs=[]), "caches: must hold at least one cache if tlbs is empty too, got []"),
     (machine(name=""), 'name: must have 1 to 64 printable characters, got ""'),
@@ -139,9 +142,9 @@ def test_values_are_frozen_and_compare_and_hash_and_copy() -> None:
 
 def test_name_alone_is_positional() -> None:
     with pytest.raises(TypeError):
-        runq.Cache("L1D", "32KiB", 8)  # type: ignore[misc]
+        runq.Cache("L1D", "32KiB", 8)  # type: ignore[call-arg]
     with pytest.raises(TypeError):
-        runq.Machine("name")  # type: ignore[misc]
+        runq.Machine("name")  # type: ignore[call-arg]
 
 
 def test_check_writes_sizes_as_usual_and_changes_nothing_else() -> None:
@@ -183,7 +186,7 @@ def test_file_may_say_its_sources(tmp_path: Path) -> None:
         ("[[caches]]\nname = 'C'\nsize = 64\n", "caches[0].ways: must be given, got nothing"),
         ("caches = 3\n", "caches: must be a list, got 3"),
         ("cpus = 1979-05-27\n", 'cpus: must be an integer from 0 to 4294967295, got "1979-05-27"'),
-        ("cpus = 99999999999999999999999\n", "must be made of tables, lists, texts and numbers"),
+        ("cpus = 99999999999999999999999\n", "cpus: must be an integer from 0 to 4294967295, got 1e+23"),
         ("cpus = inf\n", "cpus: must be an integer from 0 to 4294967295, got null"),
     ],
 )
@@ -210,7 +213,7 @@ def test_set_changes_values_by_path() -> None:
         "tlbs.L1 dTLB.entries=128",
         "present_write_backs=false",
         "caches.L3.latency_cycles=40",
-        "tlbs.STLB.page_sizes=[\"4KiB\", \"2MiB\"]",
+        'tlbs.STLB.page_sizes=["4KiB", "2MiB"]',
     )
     assert changed.caches[0].ways == 16
     assert changed.caches[1].size == "2MiB"
@@ -238,7 +241,7 @@ def test_set_holds_the_rules_after_all_changes() -> None:
         ("cash=1", "cash: unknown field, expected one of name, cpus"),
         ("cpus", 'set: must be path=value, got "cpus"'),
         ("mlp.x=1", 'mlp: the path must end here, where 1 stands, got "x"'),
-        ("placement=5", "placement: must be one of identity, contiguous, random, got 5"),
+        ("placement=5", "placement: must be a text, got 5"),
     ],
 )
 def test_set_that_leads_nowhere_says_where_it_stopped(assignment: str, message: str) -> None:
@@ -291,7 +294,12 @@ def number_paths(tree: dict[str, Any]) -> list[str]:
     paths = []
     for key, value in tree.items():
         if isinstance(value, list):
-            paths += [f"{key}.{item['name']}.{path}" for item in value if isinstance(item, dict) for path in number_paths(item)]
+            paths += [
+                f"{key}.{item['name']}.{path}"
+                for item in value
+                if isinstance(item, dict)
+                for path in number_paths(item)
+            ]
         elif not isinstance(value, bool) and (isinstance(value, int) or key in ("size", "line_size", "memory_size")):
             paths.append(key)
     return paths
@@ -299,7 +307,11 @@ def number_paths(tree: dict[str, Any]) -> list[str]:
 
 @pytest.mark.parametrize("name", runq.machines.names())
 def test_preset_replays_on_one_cpu_and_on_several(name: str) -> None:
-    trace = {"address": [4096 * i for i in range(100)], "kind": [i % 3 for i in range(100)], "thread": [i % 2 for i in range(100)]}
+    trace = {
+        "address": [4096 * i for i in range(100)],
+        "kind": [i % 3 for i in range(100)],
+        "thread": [i % 2 for i in range(100)],
+    }
     for cpus in (1, 2):
         result = runq.replay(trace, runq.machines.load(name, cpus=cpus))
         assert result.accesses + result.ignored_fetches == 100
@@ -309,7 +321,7 @@ def test_preset_replays_on_one_cpu_and_on_several(name: str) -> None:
 def test_preset_takes_overrides() -> None:
     assert runq.machines.load("zen-4", cpus=8, mlp=4).cpus == 8
     assert runq.machines.load("golden", caches=[L1D], tlbs=[]).caches == (L1D,)
-    with pytest.raises(runq.ConfigError, match="^cpu: unknown field"):
+    with pytest.raises(runq.ConfigError, match=r"^cpu: unknown field"):
         runq.machines.load("zen-4", cpu=8)
 
 

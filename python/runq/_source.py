@@ -48,7 +48,7 @@ def _columns_of_array(trace: Any) -> dict[str, "np.ndarray[Any, Any]"]:
         raise TraceError(f"array: expected one dimension, got the shape {array.shape}")
     if array.dtype.names is not None:
         return {name: _column(array[name]) for name in array.dtype.names}
-    if array.dtype == np.uint64:
+    if array.dtype.kind == "u" and array.dtype.itemsize == 8:
         return {"words": array}
     return {"address": _column(array)}
 

@@ -5,7 +5,6 @@ These are values. All rules live in Rust and are held by `Machine.check`, by the
 """
 
 import json
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
@@ -189,6 +188,8 @@ def _to_json(tree: object) -> str:
 
 def load_toml(content: bytes, name: str) -> dict[str, Any]:
     """Reads TOML; errors say where it is wrong."""
+    import tomllib
+
     try:
         return tomllib.loads(content.decode())
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:

@@ -77,15 +77,15 @@ def replay(
     (2, 1, 2)
     """
     machine = load_machine(machine)
-    options = {
-        "skip": skip,
-        "warmup": warmup,
-        "limit": limit,
-        "seed": seed,
+    options: dict[str, Any] = {
+        "skip": _plain(skip),
+        "warmup": _plain(warmup),
+        "limit": _plain(limit),
+        "seed": _plain(seed),
         "dependent": dependent,
         "address_spaces": address_spaces,
         "by_thread": by_thread,
-        "by_ip": by_ip,
+        "by_ip": _plain(by_ip),
         "regions": [msgspec.to_builtins(region) for region in regions],
         "engine": engine,
     }
@@ -93,12 +93,17 @@ def replay(
     done = _core.replay(
         source.object,
         machine.to_json(),
-        json.dumps(options, default=operator.index),
+        json.dumps(options),
         format=format,
         name=source.name,
         progress=progress,
     )
     return _result(done, machine.resolve(), msgspec.convert(options, Options), source.name)
+
+
+def _plain(number: object) -> object:
+    """Turns NumPy's integers into Python's; whether what remains is right is for Rust to say."""
+    return operator.index(number) if hasattr(number, "__index__") and not isinstance(number, bool) else number
 
 
 def load_machine(machine: object) -> Machine:

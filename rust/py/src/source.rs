@@ -3,7 +3,7 @@
 use crate::arrow_in;
 use crate::buffer::{Column, unequal};
 use crate::columns::{Scratch, Table};
-use crate::errors::Failure;
+use crate::errors::{Failure, internal};
 use crate::pump::{Position, Pump};
 use crate::reader::{About, Origin, Reading};
 use arrow_array::ffi_stream::RecordBatchStreamReader;
@@ -64,24 +64,26 @@ impl<'py> Source<'py> {
         }
         let names: Vec<String> = columns.keys().extract()?;
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        places(&names)?;
-        let take = |name: &str| -> PyResult<Option<Column>> {
-            columns.get_item(name)?.map(|object| Column::new(&object, name)).transpose()
+        let [address, size, kind, thread, ip] = places(&names)?;
+        let take = |place: usize| -> PyResult<Column> {
+            let name = names[place];
+            let object = columns.get_item(name)?.ok_or_else(|| internal("a dict changed while it was read"))?;
+            Column::new(&object, name)
         };
-        let address = take("address")?.expect("places has seen the address");
+        let address = take(address.expect("places has the address"))?;
         let rows = address.len();
-        let take_equal = |name: &str| -> PyResult<Option<Column>> {
-            match take(name)? {
-                Some(column) if column.len() != rows => Err(unequal(name, rows, column.len())),
-                column => Ok(column),
+        let take_equal = |place: Option<usize>| -> PyResult<Option<Column>> {
+            match place.map(|place| Ok::<_, PyErr>((place, take(place)?))).transpose()? {
+                Some((place, column)) if column.len() != rows => Err(unequal(names[place], rows, column.len())),
+                other => Ok(other.map(|(_, column)| column)),
             }
         };
         Ok(Self::Arrays(Table {
             address,
-            size: take_equal("size")?,
-            kind: take_equal("kind")?,
-            thread: take_equal("thread")?,
-            ip: take_equal("ip")?,
+            size: take_equal(size)?,
+            kind: take_equal(kind)?,
+            thread: take_equal(thread)?,
+            ip: take_equal(ip)?,
         }))
     }
 

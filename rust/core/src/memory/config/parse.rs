@@ -8,11 +8,12 @@ use serde_json::Value;
 const SHOWN_CHARS_MAX: usize = 60;
 
 /// How the types of Rust are called in a message.
-const TYPE_NAMES: [(&str, &str); 8] = [
+const TYPE_NAMES: [(&str, &str); 9] = [
     ("u32", "an integer from 0 to 4294967295"),
     ("u64", "an integer from 0 to 18446744073709551615"),
     ("a sequence", "a list"),
     ("a boolean", "true or false"),
+    ("string or map", "a text"),
     ("struct MachineConfig", "a table"),
     ("struct CacheConfig", "a table"),
     ("struct TlbConfig", "a table"),
@@ -73,7 +74,8 @@ fn explain(root: &str, path: &str, message: &str, tree: &Value) -> ConfigError {
         return ConfigError::new(here, format!("unknown field, expected one of {expected}"), got());
     }
     if message.starts_with("unknown variant") {
-        return ConfigError::new(here, format!("must be one of {expected}"), got());
+        let choices = expected.replace(" or ", ", ");
+        return ConfigError::new(here, format!("must be one of {choices}"), got());
     }
     if expected.is_empty() {
         return ConfigError::new(here, message, got());

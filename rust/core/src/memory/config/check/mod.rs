@@ -72,7 +72,7 @@ impl MachineConfig {
         check_latency("transfer_cycles", self.transfer_cycles)?;
         check_latency("page_walk_cycles", self.page_walk_cycles)?;
         check_range("mlp", self.mlp, 1, MLP_MAX)?;
-        self.check_memory_size("memory_size", self.page_size)?;
+        self.check_memory_size()?;
         if self.caches.is_empty() && self.tlbs.is_empty() {
             return Err(ConfigError::new("caches", "must hold at least one cache if tlbs is empty too", "[]"));
         }
@@ -86,11 +86,12 @@ impl MachineConfig {
     }
 
     /// Physical memory must consist of whole pages.
-    fn check_memory_size(&self, path: &str, page: PageSize) -> Result<(), ConfigError> {
+    fn check_memory_size(&self) -> Result<(), ConfigError> {
+        let page = self.page_size;
         let bytes = self.memory_size.bytes();
         if bytes == 0 || bytes > 1 << MEMORY_SIZE_BITS || bytes.trailing_zeros() < page.bits() {
             let rule = format!("must be a multiple of the page size ({page}) up to 4096TiB");
-            return Err(ConfigError::new(path, rule, self.memory_size));
+            return Err(ConfigError::new("memory_size", rule, self.memory_size));
         }
         Ok(())
     }
@@ -103,9 +104,6 @@ impl MachineConfig {
         if self.placement == Placement::Random {
             let rule = format!("must be the machine's page size ({}) with random placement", self.page_size);
             return Err(ConfigError::new(path, rule, page));
-        }
-        if self.placement == Placement::Contiguous {
-            self.check_memory_size("memory_size", page)?;
         }
         Ok(())
     }
