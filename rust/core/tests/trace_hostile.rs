@@ -200,11 +200,27 @@ fn long_lines_are_refused_wherever_the_buffer_ends() {
 }
 
 #[test]
-fn endless_zeros_in_a_champsim_trace_do_not_fill_memory() {
-    let zeros = io::repeat(0).take(64 << 20);
-    let trace = open_stream("t", Box::new(zeros), Some(Format::ChampSim)).unwrap();
-    let error = trace_support::drain(trace.reader, 100).unwrap_err().to_string();
-    assert_eq!(error, "t: expected at least one access, got an empty trace");
+fn endless_input_without_accesses_is_refused() {
+    /// Yields the same bytes for ever.
+    struct Endless(Vec<u8>);
+    impl Read for Endless {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let len = buffer.len() / self.0.len() * self.0.len();
+            buffer[..len].chunks_mut(self.0.len()).for_each(|part| part.copy_from_slice(&self.0));
+            Ok(len)
+        }
+    }
+    let line = |start: &str| format!("{start}{}\n", "x".repeat(8191 - start.len())).into_bytes();
+    for (bytes, format, place) in [
+        (vec![0; 64], Format::ChampSim, "record 1048576"),
+        (line("# "), Format::Din, "line 8193"),
+        (line("==1== "), Format::Lackey, "line 8193"),
+        (" ".repeat(8191).into_bytes().into_iter().chain(*b"\n").collect(), Format::Lackey, "line 8193"),
+    ] {
+        let trace = open_stream("t", Box::new(Endless(bytes)), Some(format)).unwrap();
+        let error = trace_support::drain(trace.reader, 100).unwrap_err().to_string();
+        assert_eq!(error, format!("t: {place}: expected an access in 64 MiB, got none"));
+    }
 }
 
 #[test]

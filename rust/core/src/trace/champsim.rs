@@ -7,7 +7,7 @@
 
 use super::error::{Place, TraceError};
 use super::input::Input;
-use super::text::EXPECTED_ADDRESS;
+use super::text::{EXPECTED_ACCESS, EXPECTED_ADDRESS, IDLE_BYTES_MAX};
 use super::write::{Encoder, WriteReport, pieces};
 use super::{ADDRESS_LIMIT, Access, AccessKind, Batch, Columns, READ_MAX, TraceReader};
 
@@ -33,12 +33,14 @@ pub(crate) struct ChampSimReader {
     records: u64,
     /// Accesses of the last record that found no room, in reverse order.
     pending: Vec<Access>,
+    /// Bytes of the records since the last one with an access.
+    idle: usize,
 }
 
 impl ChampSimReader {
     /// Reads the rest of `input`.
     pub(crate) fn new(input: Input) -> Self {
-        Self { input, records: 0, pending: Vec::with_capacity(ACCESSES_MAX) }
+        Self { input, records: 0, pending: Vec::with_capacity(ACCESSES_MAX), idle: 0 }
     }
 
     /// Fills the bytes at hand up to a record; `false` at the end.
@@ -74,10 +76,15 @@ impl TraceReader for ChampSimReader {
                 if batch.len() >= limit {
                     break;
                 }
-                push_record(record, batch).map_err(|address| {
-                    let place = Place::Record(self.records);
-                    TraceError::malformed(self.input.name(), place, EXPECTED_ADDRESS, format!("{address:#x}"))
-                })?;
+                let had = batch.len();
+                let error = |expected, got| {
+                    TraceError::malformed(self.input.name(), Place::Record(self.records), expected, got)
+                };
+                push_record(record, batch).map_err(|address| error(EXPECTED_ADDRESS, format!("{address:#x}")))?;
+                self.idle = if batch.len() > had { 0 } else { self.idle + RECORD_BYTES };
+                if self.idle > IDLE_BYTES_MAX {
+                    return Err(error(EXPECTED_ACCESS, "none".to_owned()));
+                }
                 self.records += 1;
                 taken += 1;
             }

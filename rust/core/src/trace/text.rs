@@ -10,6 +10,13 @@ use super::{ADDRESS_LIMIT, Access, Batch, Columns, READ_MAX, SIZE_MAX, TraceRead
 /// The longest line, in bytes and without its newline.
 pub const LINE_BYTES_MAX: usize = 64 << 10;
 
+/// Bytes without an access after which a trace is refused, so that one call of a reader always returns in time: a small
+/// compressed file can hold terabytes of blank lines.
+pub const IDLE_BYTES_MAX: usize = 64 << 20;
+
+/// What every reader says of a trace that goes on without accesses.
+pub(crate) const EXPECTED_ACCESS: &str = "an access in 64 MiB";
+
 /// What every reader says of an address that is too high.
 pub(crate) const EXPECTED_ADDRESS: &str = "an address below 2^63 (8 EiB)";
 
@@ -32,12 +39,14 @@ pub(crate) struct TextReader<P> {
     parser: P,
     /// The second access of a line of which only the first found room.
     pending: Option<Access>,
+    /// Bytes of the lines since the last one with an access.
+    idle: usize,
 }
 
 impl<P: LineParser> TextReader<P> {
     /// Reads the rest of `lines` with `parser`.
     pub(crate) fn new(lines: Lines, parser: P) -> Self {
-        Self { lines, parser, pending: None }
+        Self { lines, parser, pending: None, idle: 0 }
     }
 }
 
@@ -55,11 +64,16 @@ impl<P: LineParser> TraceReader for TextReader<P> {
             let bytes = self.lines.input.padded(len);
             let (mut at, mut count) = (0, 0);
             while at < len && batch.len() < limit {
+                let had = batch.len();
                 let next = match self.parser.line(bytes, at, batch) {
                     Ok(next) if next - at <= LINE_BYTES_MAX + 1 => next,
                     Ok(_) => return Err(self.lines.too_long(at, count)),
                     Err(expected) => return Err(self.lines.malformed(at, count, expected)),
                 };
+                self.idle = if batch.len() > had { 0 } else { self.idle + (next - at) };
+                if self.idle > IDLE_BYTES_MAX {
+                    return Err(self.lines.idle(count));
+                }
                 at = next;
                 count += 1;
             }
@@ -149,6 +163,12 @@ impl Lines {
         }
         let line = line[..len].strip_suffix(b"\r").unwrap_or(&line[..len]);
         TraceError::malformed(self.name(), Place::Line(self.count + before + 1), expected, shown(line))
+    }
+
+    /// The error of lines without accesses that do not end.
+    #[cold]
+    fn idle(&self, before: u64) -> TraceError {
+        TraceError::malformed(self.name(), Place::Line(self.count + before + 1), EXPECTED_ACCESS, "none")
     }
 
     /// The error of a line that is longer than any record.
