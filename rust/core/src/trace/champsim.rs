@@ -233,3 +233,33 @@ impl Encoder for ChampSimEncoder {
         }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_stand_where_champsim_has_them() {
+        let mut encoder = ChampSimEncoder::default();
+        let (mut out, mut report) = (Vec::new(), WriteReport::default());
+        for (address, kind) in [(1, AccessKind::Fetch), (2, AccessKind::Read), (3, AccessKind::Write)] {
+            encoder.access(Access { address, size: 1, kind, thread: 0, ip: 1 }, true, &mut out, &mut report).unwrap();
+        }
+        encoder.end(&mut out);
+        let mut record = [0; RECORD_BYTES];
+        (record[0], record[32], record[16]) = (1, 2, 3);
+        assert_eq!(out, record);
+    }
+
+    #[test]
+    fn read_after_a_write_starts_a_record_without_a_fetch() {
+        let mut encoder = ChampSimEncoder::default();
+        let (mut out, mut report) = (Vec::new(), WriteReport::default());
+        for (address, kind) in [(1, AccessKind::Fetch), (3, AccessKind::Write), (2, AccessKind::Read)] {
+            encoder.access(Access { address, size: 1, kind, thread: 0, ip: 1 }, true, &mut out, &mut report).unwrap();
+        }
+        encoder.end(&mut out);
+        assert_eq!((out.len(), out[0], out[RECORD_BYTES], report.dropped_ips), (128, 1, 0, true));
+    }
+}

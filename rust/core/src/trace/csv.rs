@@ -266,3 +266,29 @@ impl Encoder for CsvEncoder {
         Ok(())
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn header_may_be_quoted_and_have_blanks() {
+        let parser = CsvParser::of_header(b" \"ADDRESS\" ,ip\r").unwrap();
+        assert_eq!(parser.order, [Column::Address, Column::Ip]);
+        assert!(CsvParser::is_header(b"addr") && !CsvParser::is_header(b"size") && !CsvParser::is_header(b""));
+    }
+
+    #[test]
+    fn kind_is_a_whole_word() {
+        let kind_of = |text: &[u8]| {
+            let mut found = AccessKind::Read;
+            kind(text, 0, &mut found).map(|end| (found, end))
+        };
+        assert_eq!(kind_of(b"Store,"), Ok((AccessKind::Write, 5)));
+        assert_eq!(kind_of(b"2"), Ok((AccessKind::Fetch, 1)));
+        assert_eq!(kind_of(b"reads\n"), Err(EXPECTED_KIND));
+        assert_eq!(kind_of(b"readreadread\n"), Err(EXPECTED_KIND));
+        assert_eq!(kind_of(b"\n"), Err(EXPECTED_KIND));
+    }
+}

@@ -151,3 +151,24 @@ impl Encoder for DinEncoder {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn short_path_reads_what_the_long_one_does(
+            label in "[0-4 r]",
+            blank in "[ \t\n]",
+            address in "[0-9a-fx]{0,18}",
+            rest in "( [0-9a]{0,3})?",
+        ) {
+            let bytes = [format!("{label}{blank}{address}{rest}\n").as_bytes(), &[0; 32]].concat();
+            let (mut short, mut long) = (Batch::default(), Batch::default());
+            prop_assert_eq!(DinParser.line(&bytes, 0, &mut short), any_line(&bytes, 0, &mut long));
+            prop_assert_eq!(short, long);
+        }
+    }
+}

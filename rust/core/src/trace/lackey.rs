@@ -131,3 +131,36 @@ impl Encoder for LackeyEncoder {
         Ok(())
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+mod tests {
+    use super::*;
+    use crate::trace::TraceReader;
+    use crate::trace::input::Input;
+    use crate::trace::text::{Lines, TextReader};
+    use std::io::Cursor;
+
+    #[test]
+    fn store_of_a_modify_waits_for_the_next_batch_when_one_is_full() {
+        let lines = Lines::new(Input::new("t", Box::new(Cursor::new(b" M 10,8\n M 20,8\n".to_vec()))));
+        let mut reader = TextReader::new(lines, LackeyParser::default());
+        let mut batch = Batch::default();
+        let mut batches = Vec::new();
+        while reader.read(&mut batch, 3).unwrap() {
+            batches.push(batch.words.clone());
+        }
+        let write = crate::trace::WRITE_BIT;
+        assert_eq!(batches, [vec![0x10, 0x10 | write, 0x20], vec![0x20 | write]]);
+    }
+
+    #[test]
+    fn banner_needs_a_digit_behind_its_marks() {
+        let mut parser = LackeyParser::default();
+        let mut line = |text: &[u8]| parser.line(&[text, &[0; 32]].concat(), 0, &mut Batch::default());
+        assert_eq!(line(b"==1==\n"), Ok(6));
+        assert_eq!(line(b"--1-- x\n"), Ok(8));
+        assert_eq!(line(b"==\n1"), Err(EXPECTED));
+        assert_eq!(line(b"--help\n"), Err(EXPECTED));
+    }
+}

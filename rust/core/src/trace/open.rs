@@ -125,3 +125,21 @@ impl TraceReader for Guarded {
         result
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+mod tests {
+    use super::*;
+    use std::io::Cursor;
+
+    #[test]
+    fn reader_stays_at_its_end_after_an_error() {
+        let bytes = Cursor::new(b"0 10\nx\n".to_vec());
+        let mut trace = open_stream("t", Box::new(bytes), Some(Format::Din)).unwrap();
+        let mut batch = Batch::default();
+        assert!(trace.reader.read(&mut batch, 1).unwrap());
+        assert!(trace.reader.read(&mut batch, 1).is_err());
+        assert!(!trace.reader.read(&mut batch, 1).unwrap());
+        assert!(batch.is_empty());
+    }
+}

@@ -219,3 +219,40 @@ impl Encoder {
         .finish()
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn temporary_files_of_one_process_have_names_of_their_own() {
+        let directory = std::env::temp_dir().join(format!("runq-output-{}", std::process::id()));
+        fs::create_dir_all(&directory).unwrap();
+        let target = directory.join("t");
+        let (_, first) = Temporary::beside(&target).unwrap();
+        let (_, second) = Temporary::beside(&target).unwrap();
+        assert_ne!(first.path, second.path);
+        second.rename().unwrap();
+        drop(first);
+        assert_eq!(fs::read_dir(&directory).unwrap().count(), 1);
+        fs::remove_dir_all(&directory).unwrap();
+    }
+
+    #[test]
+    fn output_is_broken_for_good_after_a_failed_write() {
+        struct Full;
+        impl Write for Full {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(ErrorKind::StorageFull.into())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let mut output = Output::new("t", Box::new(Full), Compression::None).unwrap();
+        output.buffer.push(1);
+        assert!(output.write_buffer().is_err());
+        assert!(output.finish().unwrap_err().to_string().contains("writing failed before"));
+    }
+}

@@ -82,3 +82,22 @@ impl Encoder for RawEncoder {
         Ok(())
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+mod tests {
+    use super::*;
+    use std::io::Cursor;
+
+    #[test]
+    fn batches_are_full_but_the_last() {
+        let bytes = (0..10u64).flat_map(u64::to_le_bytes).collect::<Vec<_>>();
+        let mut reader = RawReader::new(Input::new("t", Box::new(Cursor::new(bytes))));
+        let mut batch = Batch::default();
+        let mut sizes = Vec::new();
+        while reader.read(&mut batch, 4).unwrap() {
+            sizes.push(batch.len());
+        }
+        assert_eq!((sizes, batch.len()), (vec![4, 4, 2], 0));
+    }
+}
