@@ -580,6 +580,12 @@ def test_examples_in_docstrings_are_right(name: str) -> None:
         assert doctest.testmod(importlib.import_module(name)).failed == 0
 
 
+@pytest.mark.parametrize("page", ["machines.md", "traces.md"])
+def test_examples_in_the_documentation_are_right(page: str) -> None:
+    path = Path(__file__).parents[1] / "docs" / page
+    assert doctest.testfile(str(path), module_relative=False).failed == 0
+
+
 def test_public_names_are_there() -> None:
     for name in runq.__all__:
         assert getattr(runq, name) is not None
