@@ -19,6 +19,7 @@ BASES = [0, 0, 1 << 12, 5 << 12, 1 << 21, (1 << 30) + (1 << 21), (1 << 63) - (1 
 FEW_LINES = [0, 0, 1 << 12]
 
 STREAMS = {"D": {"data"}, "I": {"fetches"}, "": {"data", "fetches"}}
+KINDS = {"D": "data", "I": "instruction", "": "unified"}
 # Last letters of caches from the cpu outwards, and where the first shared one can stand.
 LAYOUTS = [
     (["D"], [1, 0]),
@@ -28,9 +29,11 @@ LAYOUTS = [
     (["D", ""], [1, 2, 0]),
     (["I", "D", ""], [2, 3, 0]),
     (["", "", ""], [2, 1, 3, 0]),
+    (["", "", "", ""], [3, 2, 4, 0]),
     (["D", "D", "D"], [2, 1, 3, 0]),
     (["I", "D", "", ""], [3, 2, 4, 0]),
     (["I", "I", "D", "D", ""], [4, 5, 0]),
+    (["D", "D", "", "", ""], [4, 3, 2, 5, 0]),
 ]
 
 
@@ -99,6 +102,8 @@ def caches(
             cache["prefetch_degree"] = draw(st.sampled_from([1, 1, 2, 3, 16])) if cache["prefetcher"] != "none" else 1
         if draw(rarely(True, False)):
             cache["latency_cycles"] = draw(st.integers(0, 60))
+        if draw(rarely(True, False)):
+            cache |= {"name": f"cache {place}, a bad one", "kind": KINDS[letter]}
         chosen.append(cache)
     return chosen
 
@@ -120,6 +125,8 @@ def tlbs(draw: st.DrawFn, *, count: int, page_sizes: list[str], policies: list[s
         }
         if draw(rarely(True, False)):
             tlb["hit_cycles"] = draw(st.integers(0, 12))
+        if draw(rarely(True, False)):
+            tlb["kind"] = draw(st.sampled_from(list(KINDS.values())))
         chosen.append(tlb)
     return chosen
 
@@ -225,7 +232,7 @@ def runs(draw: st.DrawFn, *, bases: list[int], is_threaded: bool) -> list[tuple[
     base = draw(st.sampled_from(bases)) + draw(st.sampled_from([16, 16, 64, 1])) * draw(st.integers(0, 63))
     kind = draw(st.sampled_from(["read", "write", "fetch", "write"]))
     size = draw(st.sampled_from([1, 8, 4, 60, 300, 0]))
-    thread = draw(st.sampled_from([0, 1, 2, 1000])) if is_threaded else 0
+    thread = draw(st.sampled_from([0, 1, 2, 2**32 - 1])) if is_threaded else 0
     ip = draw(st.sampled_from([0, 1, 257, 2**63]))
     count = draw(st.sampled_from([1, 1, 1, 6]))
     step = draw(st.sampled_from([64, 0, -64, 16, 200, 1 << 12])) if count > 1 else 0

@@ -6,6 +6,7 @@ import pytest
 from comparison import assert_equal_outcomes
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from reference.machine import complete
 from runq.errors import ReplayError
 from simulator import Access, level, simulate
 from strategies import FEW_LINES, POLICIES, Case, caches, cases, traces
@@ -110,9 +111,9 @@ def test_parts_add_up_to_the_whole(case: Case) -> None:
 
 def first_levels(machine: dict[str, Any]) -> set[str]:
     """The first cache for data and the first for fetches."""
-    names = [each["name"] for each in machine.get("caches", [])]
-    of_fetches = [name for name in names if name.endswith("I")]
-    return {*of_fetches[:1], *[name for name in names if name not in of_fetches][:1]}
+    caches = complete(machine)["caches"]
+    of_fetches = [each["name"] for each in caches if each["kind"] == "instruction"]
+    return {*of_fetches[:1], *[each["name"] for each in caches if each["name"] not in of_fetches][:1]}
 
 
 def whole(case: Case, **options: Any) -> dict[str, Any]:
