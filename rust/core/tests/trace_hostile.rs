@@ -225,12 +225,12 @@ fn endless_input_without_accesses_is_refused() {
 
 #[test]
 fn torn_binary_records_are_placed() {
-    says(Format::Raw, &[0; 15], "t: byte 8: expected a word of 8 bytes, got 7 bytes at the end of the trace");
-    says(Format::Raw, &[1], "t: byte 0: expected a word of 8 bytes, got 1 bytes at the end of the trace");
+    says(Format::Raw, &[0; 15], "t: byte 8: expected a word of 8 bytes, got only 7 at the end of the trace");
+    says(Format::Raw, &[1], "t: byte 0: expected a word of 8 bytes, got only 1 at the end of the trace");
     let mut records = vec![1; 64];
     records[16..].fill(0);
     records.extend([0; 63]);
-    says(Format::ChampSim, &records, "t: byte 64: expected a record of 64 bytes, got 63 bytes at the end of the trace");
+    says(Format::ChampSim, &records, "t: byte 64: expected a record of 64 bytes, got only 63 at the end of the trace");
 }
 
 #[test]

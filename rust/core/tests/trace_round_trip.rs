@@ -141,7 +141,7 @@ fn champsim_cannot_hold_address_0() {
     let access = Access { address: 0, size: 1, kind: AccessKind::Read, thread: 0, ip: 0 };
     let error = write(&[access], ALL, Format::ChampSim, Compression::None).unwrap_err().to_string();
     let expected = "an address other than 0, which means an empty slot in champsim";
-    assert_eq!(error, format!("t: record 0: expected {expected}, got a read of 1 bytes at 0x0"));
+    assert_eq!(error, format!("t: record 0: expected {expected}, got a read of size 1 at 0x0"));
 }
 
 #[test]

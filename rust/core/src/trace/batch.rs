@@ -216,3 +216,29 @@ impl<'a> BatchRef<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn access_comes_back_from_exactly_the_columns_that_are_there() {
+        let access = Access { address: 9, size: 4, kind: AccessKind::Write, thread: 2, ip: 7 };
+        for bits in 0..16u8 {
+            let has = |bit: u8| bits & bit != 0;
+            let columns = Columns { sizes: has(1), fetches: has(2), threads: has(4), ips: has(8) };
+            let mut batch = Batch::default();
+            batch.push(access, columns);
+            let expected = Access {
+                size: if columns.sizes { 4 } else { 1 },
+                thread: if columns.threads { 2 } else { 0 },
+                ip: if columns.ips { 7 } else { 0 },
+                ..access
+            };
+            assert_eq!(batch.as_ref().get(0), expected);
+            assert_eq!(batch.pop(), Some(expected));
+            assert_eq!(batch, Batch::default());
+            assert_eq!(batch.pop(), None);
+        }
+    }
+}

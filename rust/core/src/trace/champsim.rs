@@ -49,7 +49,7 @@ impl ChampSimReader {
             if self.input.fill()? == 0 {
                 let rest = self.input.bytes().len();
                 if rest > 0 {
-                    let got = format!("{rest} bytes at the end of the trace");
+                    let got = format!("only {rest} at the end of the trace");
                     let place = Place::Byte(self.input.offset());
                     return Err(TraceError::malformed(self.input.name(), place, "a record of 64 bytes", got));
                 }

@@ -36,7 +36,7 @@ impl TraceReader for RawReader {
                     continue;
                 }
                 if rest > 0 {
-                    let got = format!("{rest} bytes at the end of the trace");
+                    let got = format!("only {rest} at the end of the trace");
                     let place = Place::Byte(self.input.offset());
                     return Err(TraceError::malformed(self.input.name(), place, "a word of 8 bytes", got));
                 }

@@ -178,7 +178,7 @@ impl<E: Encoder + 'static> TraceWriter for Writer<E> {
 /// An access in words, for an error.
 fn described(access: Access) -> String {
     let Access { address, size, kind, .. } = access;
-    format!("a {} of {size} bytes at {address:#x}", kind.name())
+    format!("a {} of size {size} at {address:#x}", kind.name())
 }
 
 /// The address of the first byte that an access touches in each 64-byte line.
