@@ -41,6 +41,11 @@ pub struct Scratch {
     text: String,
 }
 
+/// Kinds as numbers: the labels of the din format.
+const READ: u64 = AccessKind::Read as u64;
+const WRITE: u64 = AccessKind::Write as u64;
+const FETCH: u64 = AccessKind::Fetch as u64;
+
 const ADDRESS: &str = "an address below 2^63 (8 EiB)";
 const SIZE: &str = "a size of 1 to 65536 bytes";
 const KIND: &str = "a kind of read, write or fetch (or load, store, ifetch; r, w, i, l, s; 0, 1, 2)";
@@ -129,7 +134,7 @@ fn narrow(number: u64) -> u32 {
     u32::try_from(number).expect("the number was held against its bounds")
 }
 
-/// Writes kinds into the write bits and the column of fetches. A fetch is its own instruction.
+/// Writes kinds into the write bits and the column of fetches, which stays empty while there is none.
 fn fill_kinds<C: Rows>(
     column: &C,
     (start, end): (usize, usize),
@@ -138,46 +143,37 @@ fn fill_kinds<C: Rows>(
 ) -> Result<(), (usize, &'static str, String)> {
     let Scratch { numbers, text } = scratch;
     if column.is_text() {
-        for (index, row) in (start..end).enumerate() {
+        numbers.clear();
+        for row in start..end {
             text.clear();
             column.text(row, text).map_err(|got| (row, KIND, got))?;
             text.make_ascii_lowercase();
-            let kind = kind_of_text(text).ok_or_else(|| (row, KIND, format!("{text:?}")))?;
-            put_kind(batch, index, kind);
+            numbers.push(number_of_kind(text).ok_or_else(|| (row, KIND, format!("{text:?}")))?);
         }
-        return Ok(());
+    } else {
+        load(column, start, end, numbers, KIND, |kind| kind <= FETCH)?;
     }
-    load(column, start, end, numbers, KIND, |kind| kind <= 2)?;
-    for (index, &number) in numbers.iter().enumerate() {
-        let kind = match number {
-            0 => AccessKind::Read,
-            1 => AccessKind::Write,
-            _ => AccessKind::Fetch,
-        };
-        put_kind(batch, index, kind);
+    for (word, &kind) in batch.words.iter_mut().zip(&*numbers) {
+        *word |= (kind & WRITE) * WRITE_BIT;
+    }
+    if numbers.contains(&FETCH) {
+        batch.fetches.extend(numbers.iter().map(|&kind| kind == FETCH));
+        // A fetch is its own instruction.
+        for ((ip, &address), _) in
+            batch.ips.iter_mut().zip(&batch.words).zip(&*numbers).filter(|(_, kind)| **kind == FETCH)
+        {
+            *ip = address;
+        }
     }
     Ok(())
 }
 
-fn put_kind(batch: &mut Batch, index: usize, kind: AccessKind) {
-    match kind {
-        AccessKind::Read => {}
-        AccessKind::Write => batch.words[index] |= WRITE_BIT,
-        AccessKind::Fetch => {
-            if let Some(ip) = batch.ips.get_mut(index) {
-                *ip = batch.words[index];
-            }
-        }
-    }
-    batch.fetches.push(kind == AccessKind::Fetch);
-}
-
 /// The words of the CSV format.
-fn kind_of_text(text: &str) -> Option<AccessKind> {
+fn number_of_kind(text: &str) -> Option<u64> {
     match text {
-        "read" | "r" | "load" | "l" | "0" => Some(AccessKind::Read),
-        "write" | "w" | "store" | "s" | "1" => Some(AccessKind::Write),
-        "fetch" | "i" | "ifetch" | "2" => Some(AccessKind::Fetch),
+        "read" | "r" | "load" | "l" | "0" => Some(READ),
+        "write" | "w" | "store" | "s" | "1" => Some(WRITE),
+        "fetch" | "i" | "ifetch" | "2" => Some(FETCH),
         _ => None,
     }
 }
