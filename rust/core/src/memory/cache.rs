@@ -4,7 +4,7 @@
 
 use super::config::{Inclusion, MachineConfig, WritePolicy};
 use super::geometry::Geometry;
-use super::lines::{Lines, Slot, build};
+use super::lines::{Evicted, LineArray, Slot};
 use super::prefetch::{self, Prefetcher};
 use super::stats::LevelStats;
 use crate::base::Rng;
@@ -15,9 +15,7 @@ pub struct Cache {
     pub rules: Rules,
     /// What it has counted. `misses` is left at 0: it is a sum.
     pub stats: LevelStats,
-    lines: Box<dyn Lines<u64>>,
-    // By slot; left over where a way is not valid.
-    dirty: Vec<bool>,
+    lines: LineArray<u64>,
     prefetching: Option<Box<Prefetching>>,
 }
 
@@ -50,13 +48,7 @@ struct Prefetching {
 }
 
 /// A line that made room for another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Victim {
-    /// Its number.
-    pub line: u64,
-    /// Whether it was dirty.
-    pub is_dirty: bool,
-}
+pub type Victim = Evicted<u64>;
 
 /// A hit of a demand request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,8 +78,8 @@ impl Cache {
             is_allocating: config.write_allocate,
             is_prefetching: prefetching.is_some(),
         };
-        let lines = build(config.replacement, geometry, rng);
-        Self { rules, stats: LevelStats::default(), lines, dirty: vec![false; geometry.lines()], prefetching }
+        let lines = LineArray::new(config.replacement, geometry, rng);
+        Self { rules, stats: LevelStats::default(), lines, prefetching }
     }
 
     /// The line that an address lies in.
@@ -102,28 +94,20 @@ impl Cache {
         self.lines.find(line)
     }
 
-    /// Where a line is; tells the policy that it was used.
+    /// Where a line is; tells the policy that it was used, and makes the line dirty if asked to.
     #[inline]
-    pub fn lookup(&mut self, line: u64) -> Option<Slot> {
-        self.lines.lookup(line)
-    }
-
-    /// Makes a line dirty, if `is_dirty`.
-    #[inline]
-    pub fn dirty(&mut self, slot: Slot, is_dirty: bool) {
-        self.dirty[slot] |= is_dirty;
+    pub fn lookup(&mut self, line: u64, makes_dirty: bool) -> Option<Slot> {
+        self.lines.lookup(line, makes_dirty)
     }
 
     /// Makes a line clean, if it is there.
     pub fn clean(&mut self, line: u64) {
-        if let Some(slot) = self.lines.find(line) {
-            self.dirty[slot] = false;
-        }
+        self.lines.clean(line);
     }
 
     /// Takes a line out. Returns whether it was dirty, or nothing if it was not there.
     pub fn remove(&mut self, line: u64) -> Option<bool> {
-        self.lines.remove(line).map(|slot| self.dirty[slot])
+        self.lines.remove(line)
     }
 
     /// A demand request hits: a prefetched line is counted and loses its mark.
@@ -152,26 +136,24 @@ impl Cache {
     /// Puts a line in that is not there. Returns the line that made room for it.
     #[inline]
     pub fn fill(&mut self, line: u64, is_dirty: bool) -> Option<Victim> {
-        let filled = self.lines.fill(line);
+        let filled = self.lines.fill(line, is_dirty);
         if let Some(prefetching) = &mut self.prefetching {
             prefetching.forget_polluted(line);
             prefetching.arrivals[filled.slot] = 0;
         }
-        let was_dirty = std::mem::replace(&mut self.dirty[filled.slot], is_dirty);
-        filled.evicted.map(|line| Victim { line, is_dirty: was_dirty })
+        filled.evicted
     }
 
     /// Puts a line in that this level's prefetcher asked for and that will be there at `arrival`.
     pub fn fill_prefetched(&mut self, line: u64, arrival: u64) -> Option<Victim> {
-        let filled = self.lines.fill(line);
+        let filled = self.lines.fill(line, false);
         let prefetching = self.prefetching.as_mut().expect("a level without a prefetcher asks for nothing");
         prefetching.forget_polluted(line);
         prefetching.arrivals[filled.slot] = arrival + 1;
         if let Some(evicted) = filled.evicted {
-            prefetching.note_polluted(evicted);
+            prefetching.note_polluted(evicted.line);
         }
-        let was_dirty = std::mem::replace(&mut self.dirty[filled.slot], false);
-        filled.evicted.map(|line| Victim { line, is_dirty: was_dirty })
+        filled.evicted
     }
 
     /// Lets the prefetcher, if there is one, see a demand request.
@@ -221,8 +203,7 @@ mod tests {
         let mut cache = cache();
         assert_eq!(cache.fill(0, true), None);
         assert_eq!(cache.fill(2, false), Some(Victim { line: 0, is_dirty: true }));
-        let slot = cache.lookup(2).unwrap();
-        cache.dirty(slot, true);
+        assert!(cache.lookup(2, true).is_some());
         cache.clean(2);
         assert_eq!(cache.fill(4, false), Some(Victim { line: 2, is_dirty: false }));
         assert_eq!(cache.remove(4), Some(false));
@@ -233,7 +214,7 @@ mod tests {
     fn first_use_of_a_prefetched_line_waits_for_its_arrival() {
         let mut cache = cache();
         cache.fill_prefetched(7, 100);
-        let slot = cache.lookup(7).unwrap();
+        let slot = cache.lookup(7, false).unwrap();
         assert_eq!(cache.demand_hit(slot, 90), DemandHit { latency_cycles: 10, is_first_use: true });
         assert_eq!(cache.demand_hit(slot, 91), DemandHit { latency_cycles: 4, is_first_use: false });
         cache.fill_prefetched(8, 100);

@@ -34,6 +34,10 @@ impl Key for Page {
     fn number(self) -> u64 {
         self.number_and_size >> 2
     }
+
+    fn word(self) -> u64 {
+        self.number_and_size ^ u64::from(self.asid).rotate_right(16)
+    }
 }
 
 /// The page size of every address: ranges laid over one another, the first on top.

@@ -5,7 +5,7 @@
 
 use super::config::{MachineConfig, PageSize};
 use super::geometry::Geometry;
-use super::lines::{Lines, build};
+use super::lines::LineArray;
 use super::page::Page;
 use super::stats::TlbStats;
 use crate::base::Rng;
@@ -17,9 +17,7 @@ struct Tlb {
     place: usize,
     hit_cycles: u64,
     entries: usize,
-    pages: Box<dyn Lines<Page>>,
-    // The page that was hit last, if nothing has happened here since: to touch it again changes nothing.
-    last_hit: Option<Page>,
+    pages: LineArray<Page>,
     // Pages filled since it was empty, up to as many as it has entries; kept only where a switch empties it.
     filled: Option<Vec<Page>>,
     stats: TlbStats,
@@ -29,18 +27,13 @@ impl Tlb {
     #[inline]
     fn lookup(&mut self, page: Page) -> bool {
         self.stats.lookups += 1;
-        if self.last_hit == Some(page) {
-            return true;
-        }
-        let is_hit = self.pages.lookup(page).is_some();
-        self.last_hit = is_hit.then_some(page);
+        let is_hit = self.pages.lookup(page, false).is_some();
         self.stats.misses += u64::from(!is_hit);
         is_hit
     }
 
     fn fill(&mut self, page: Page) {
-        self.last_hit = None;
-        self.pages.fill(page);
+        self.pages.fill(page, false);
         if let Some(filled) = &mut self.filled
             && filled.len() < self.entries
         {
@@ -51,7 +44,6 @@ impl Tlb {
     /// Makes it empty, in time proportional to the fills since the last time.
     fn flush(&mut self) {
         let Some(filled) = &mut self.filled else { return };
-        self.last_hit = None;
         if filled.len() < self.entries {
             for &page in filled.iter() {
                 self.pages.remove(page);
@@ -182,13 +174,12 @@ impl Tlb {
         let config = &machine.tlbs[place];
         let rng = Rng::stream(seed, "tlb.victim", (256 * place + cpu) as u64);
         // The page size of the geometry is of no use to an array whose keys are pages.
-        let pages = build(config.replacement, Geometry::of_tlb(config, PageSize::Size4K), rng);
+        let pages = LineArray::new(config.replacement, Geometry::of_tlb(config, PageSize::Size4K), rng);
         Self {
             place,
             hit_cycles: u64::from(machine.hit_cycles_of(place)),
             entries: config.entries as usize,
             pages,
-            last_hit: None,
             filled: (!config.asid_tagged && !config.shared).then(Vec::new),
             stats: TlbStats::default(),
         }

@@ -24,7 +24,7 @@ pub use super::page::PageRange;
 pub struct Reference {
     /// Virtual address, below 2^63.
     pub vaddr: u64,
-    /// Bytes from there on, at least 1.
+    /// Bytes from there on; 0 counts as 1.
     pub bytes: u32,
     /// Load, store or fetch.
     pub kind: AccessKind,
@@ -97,7 +97,7 @@ impl MemorySystem {
     /// The reference touches a page for the first time, and no frame is left for it.
     pub fn access(&mut self, reference: &Reference) -> Result<Outcome, OutOfMemory> {
         let &Reference { vaddr, bytes, kind, cpu, asid, ip } = reference;
-        debug_assert!(bytes > 0 && vaddr >> 63 == 0, "a reference touches bytes below 2^63");
+        debug_assert!(vaddr >> 63 == 0, "addresses lie below 2^63");
         let cpu = cpu as usize;
         let is_fetch = kind == AccessKind::Fetch;
         let (translated, paddr) = if self.translation.is_none() && self.page_table.is_none() {
@@ -107,7 +107,7 @@ impl MemorySystem {
         };
         let clock = if self.has_clock { self.clock() } else { 0 };
         let request = Request { paddr, ip, cpu, clock, is_transfer: false, missed: 0 };
-        let (latency_cycles, missed) = self.levels.reference(request, bytes, kind);
+        let (latency_cycles, missed) = self.levels.reference(request, bytes.max(1), kind);
         let latency_cycles = translated.latency_cycles + latency_cycles;
         self.references += 1;
         self.fetches += u64::from(is_fetch);

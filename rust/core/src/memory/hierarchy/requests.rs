@@ -48,7 +48,7 @@ impl Levels {
         } else {
             level.cache.stats.reads += 1;
         }
-        let (answer, is_new) = if let Some(slot) = level.cache.lookup(line) {
+        let (answer, is_new) = if let Some(slot) = level.cache.lookup(line, false) {
             let hit = level.cache.demand_hit(slot, request.clock);
             let is_dirty = is_exclusive && self.remove(at, line) == Some(true);
             (Answer { latency_cycles: hit.latency_cycles, is_dirty }, hit.is_first_use)
@@ -71,13 +71,14 @@ impl Levels {
     pub(super) fn store(&mut self, at: usize, request: &mut Request, is_from_cpu: bool) -> u64 {
         let Some(level) = self.levels.get_mut(at) else { return self.memory_latency_cycles };
         let (rules, next) = (level.cache.rules, level.next);
+        // A transfer spares the shared levels the request that leaves the private ones, but not what they do for a store.
+        request.is_transfer &= level.cpu.is_some();
         let line = level.cache.line_of(request.paddr);
         level.cache.stats.writes += 1;
         let mut is_new = true;
         let latency_cycles;
-        if let Some(slot) = level.cache.lookup(line) {
+        if let Some(slot) = level.cache.lookup(line, rules.is_write_back) {
             let hit = level.cache.demand_hit(slot, request.clock);
-            level.cache.dirty(slot, rules.is_write_back);
             latency_cycles = hit.latency_cycles;
             is_new = hit.is_first_use;
         } else {
@@ -124,8 +125,7 @@ impl Levels {
         let (rules, next) = (level.cache.rules, level.next);
         let line = level.cache.line_of(paddr);
         level.cache.stats.write_backs_in += 1;
-        let is_sent_on = if let Some(slot) = level.cache.lookup(line) {
-            level.cache.dirty(slot, rules.is_write_back);
+        let is_sent_on = if level.cache.lookup(line, rules.is_write_back).is_some() {
             !rules.is_write_back
         } else {
             level.cache.stats.write_back_misses += 1;
@@ -143,9 +143,8 @@ impl Levels {
     fn take_victim(&mut self, at: usize, victim: Victim) {
         let cache = &mut self.levels[at].cache;
         cache.stats.victims_in += 1;
-        match cache.lookup(victim.line) {
-            Some(slot) => cache.dirty(slot, victim.is_dirty),
-            None => self.fill(at, victim.line, victim.is_dirty),
+        if cache.lookup(victim.line, victim.is_dirty).is_none() {
+            self.fill(at, victim.line, victim.is_dirty);
         }
     }
 

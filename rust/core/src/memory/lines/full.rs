@@ -3,7 +3,7 @@
 //! Every operation is O(1), but for O(log n) where a way was made invalid. Memory grows with the ways that were ever
 //! filled, so that a TLB of a million entries costs nothing until it is used.
 
-use super::{Filled, Key, Lines, Slot};
+use super::{Evicted, Filled, Key, Lines, Slot};
 use crate::base::Rng;
 use crate::memory::config::ReplacementKind;
 use crate::memory::geometry::Geometry;
@@ -12,12 +12,13 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 /// One set of lines. A slot is a way.
-pub struct Full<K> {
+pub(super) struct Full<K> {
     ways: u32,
     // invariant: way of every valid line
     way_of: NumberMap<K, u32>,
     // Keys of the ways that were ever filled. That of a way that is not valid is left over and means nothing.
     keys: Vec<K>,
+    dirty: Vec<bool>,
     // invariant: the ways below `keys.len()` that are not valid
     invalid: BinaryHeap<Reverse<u32>>,
     policy: Policy,
@@ -38,7 +39,14 @@ impl<K: Key> Full<K> {
             Lru | Mru | Lip | Fifo => Policy::Recency { kind, order: Order::new() },
             other => panic!("{other} stops at 32 ways: the configuration was checked"),
         };
-        Self { ways: geometry.ways, way_of: NumberMap::default(), keys: Vec::new(), invalid: BinaryHeap::new(), policy }
+        Self {
+            ways: geometry.ways,
+            way_of: NumberMap::default(),
+            keys: Vec::new(),
+            dirty: Vec::new(),
+            invalid: BinaryHeap::new(),
+            policy,
+        }
     }
 
     /// The way for a new line, and whether it has to be taken from a valid one.
@@ -49,6 +57,7 @@ impl<K: Key> Full<K> {
         let used = u32::try_from(self.keys.len()).expect("ways are a u32");
         if used < self.ways {
             self.keys.push(K::default());
+            self.dirty.push(false);
             self.policy.add_way();
             return (used, false);
         }
@@ -61,30 +70,38 @@ impl<K: Key> Lines<K> for Full<K> {
         self.way_of.get(&key).map(|&way| way as usize)
     }
 
-    fn lookup(&mut self, key: K) -> Option<Slot> {
+    fn lookup(&mut self, key: K, makes_dirty: bool) -> Option<Slot> {
         let way = *self.way_of.get(&key)?;
         self.policy.touch(way);
+        self.dirty[way as usize] |= makes_dirty;
         Some(way as usize)
     }
 
-    fn fill(&mut self, key: K) -> Filled<K> {
+    fn fill(&mut self, key: K, is_dirty: bool) -> Filled<K> {
         let (way, is_taken) = self.make_room();
         let slot = way as usize;
-        let evicted = is_taken.then(|| self.keys[slot]);
-        if let Some(old) = evicted {
-            self.way_of.remove(&old);
+        let evicted = is_taken.then(|| Evicted { line: self.keys[slot], is_dirty: self.dirty[slot] });
+        if let Some(evicted) = evicted {
+            self.way_of.remove(&evicted.line);
         }
         self.keys[slot] = key;
+        self.dirty[slot] = is_dirty;
         let before = self.way_of.insert(key, way);
         debug_assert_eq!(before, None, "a line is in one way at most");
         self.policy.fill(way);
         Filled { slot, evicted }
     }
 
-    fn remove(&mut self, key: K) -> Option<Slot> {
+    fn clean(&mut self, key: K) {
+        if let Some(&way) = self.way_of.get(&key) {
+            self.dirty[way as usize] = false;
+        }
+    }
+
+    fn remove(&mut self, key: K) -> Option<bool> {
         let way = self.way_of.remove(&key)?;
         self.invalid.push(Reverse(way));
-        Some(way as usize)
+        Some(self.dirty[way as usize])
     }
 
     fn clear(&mut self) {

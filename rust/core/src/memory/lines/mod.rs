@@ -1,9 +1,12 @@
 //! What a cache and a TLB have in common: an array of lines in sets, from which a replacement policy chooses victims.
 //!
 //! Knows which line is where and nothing of what is in it: what else a level keeps of a line, it keeps by its [`Slot`].
-//! The policy is chosen once, when an array is built; each operation costs one indirect call.
+//! The policy is chosen once, when an array is built; an operation costs one indirect call, and one that looks up the
+//! same line again not even that.
 
 mod full;
+mod heads;
+mod packed_lru;
 mod sets;
 
 use super::config::ReplacementKind;
@@ -11,6 +14,7 @@ use super::config::check::WAYS_MAX;
 use super::geometry::Geometry;
 use crate::base::Rng;
 use full::Full;
+use packed_lru::PackedLru;
 use sets::Sets;
 use std::fmt::Debug;
 use std::hash::Hash;
@@ -19,10 +23,17 @@ use std::hash::Hash;
 pub trait Key: Copy + Eq + Hash + Debug + Default + Send + 'static {
     /// The number that says the set: the line's or page's own.
     fn number(self) -> u64;
+
+    /// A word that is equal for equal keys and nearly always another for others.
+    fn word(self) -> u64;
 }
 
 impl Key for u64 {
     fn number(self) -> u64 {
+        self
+    }
+
+    fn word(self) -> u64 {
         self
     }
 }
@@ -36,39 +47,104 @@ pub struct Filled<K> {
     /// Where the new line is.
     pub slot: Slot,
     /// The line that was there.
-    pub evicted: Option<K>,
+    pub evicted: Option<Evicted<K>>,
 }
 
-/// Lines in sets.
-pub trait Lines<K>: Send {
-    /// Where a line is. Changes nothing.
+/// A line that made room for another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Evicted<K> {
+    /// Its key.
+    pub line: K,
+    /// Whether it was dirty.
+    pub is_dirty: bool,
+}
+
+/// What an array is asked, whatever is behind it.
+trait Lines<K>: Send {
     fn find(&self, key: K) -> Option<Slot>;
-
-    /// Where a line is; tells the policy that it was used.
-    fn lookup(&mut self, key: K) -> Option<Slot>;
-
-    /// Puts a line in that is not there: into the lowest invalid way of its set, else in place of the policy's victim.
-    fn fill(&mut self, key: K) -> Filled<K>;
-
-    /// Makes a line's way invalid. Returns where it was.
-    fn remove(&mut self, key: K) -> Option<Slot>;
-
-    /// Makes all ways invalid; the policy keeps its state. Takes time in proportion to the array.
+    fn lookup(&mut self, key: K, makes_dirty: bool) -> Option<Slot>;
+    fn fill(&mut self, key: K, is_dirty: bool) -> Filled<K>;
+    fn clean(&mut self, key: K);
+    fn remove(&mut self, key: K) -> Option<bool>;
     fn clear(&mut self);
 }
 
-/// An empty array. `rng` is the stream of the level's victims.
-pub fn build<K: Key>(policy: ReplacementKind, geometry: Geometry, rng: Rng) -> Box<dyn Lines<K>> {
-    if geometry.ways > WAYS_MAX {
-        return Box::new(Full::new(policy, geometry, rng));
+/// Lines in sets, under a policy.
+pub struct LineArray<K> {
+    lines: Box<dyn Lines<K>>,
+    last: Option<Last<K>>,
+}
+
+/// What was looked up last, if nothing has happened since: to tell the policy again would change nothing.
+struct Last<K> {
+    key: K,
+    slot: Slot,
+    // It was made dirty: to do so again would change nothing either.
+    is_dirty: bool,
+}
+
+impl<K: Key> LineArray<K> {
+    /// An empty array. `rng` is the stream of the level's victims.
+    pub fn new(policy: ReplacementKind, geometry: Geometry, rng: Rng) -> Self {
+        let lines: Box<dyn Lines<K>> = if geometry.ways > WAYS_MAX {
+            Box::new(Full::new(policy, geometry, rng))
+        } else if policy == ReplacementKind::Lru && geometry.ways <= packed_lru::WAYS_MAX {
+            Box::new(Sets::<K, PackedLru>::new(geometry, rng))
+        } else {
+            crate::with_policy!(policy, P => Box::new(Sets::<K, P>::new(geometry, rng)))
+        };
+        Self { lines, last: None }
     }
-    crate::with_policy!(policy, P => Box::new(Sets::<K, P>::new(geometry, rng)))
+
+    /// Where a line is. Changes nothing.
+    #[inline]
+    pub fn find(&self, key: K) -> Option<Slot> {
+        self.lines.find(key)
+    }
+
+    /// Where a line is; tells the policy that it was used, and makes the line dirty if asked to.
+    #[inline]
+    pub fn lookup(&mut self, key: K, makes_dirty: bool) -> Option<Slot> {
+        if let Some(last) = &self.last
+            && last.key == key
+            && (last.is_dirty || !makes_dirty)
+        {
+            return Some(last.slot);
+        }
+        let slot = self.lines.lookup(key, makes_dirty);
+        self.last = slot.map(|slot| Last { key, slot, is_dirty: makes_dirty });
+        slot
+    }
+
+    /// Puts a line in that is not there: into the lowest invalid way of its set, else in place of the policy's victim.
+    #[inline]
+    pub fn fill(&mut self, key: K, is_dirty: bool) -> Filled<K> {
+        self.last = None;
+        self.lines.fill(key, is_dirty)
+    }
+
+    /// Makes a line clean, if it is there.
+    pub fn clean(&mut self, key: K) {
+        self.last = None;
+        self.lines.clean(key);
+    }
+
+    /// Makes a line's way invalid. Returns whether the line was dirty, or nothing if it was not there.
+    pub fn remove(&mut self, key: K) -> Option<bool> {
+        self.last = None;
+        self.lines.remove(key)
+    }
+
+    /// Makes all ways invalid; the policy keeps its state. Takes time in proportion to the array.
+    pub fn clear(&mut self) {
+        self.last = None;
+        self.lines.clear();
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::memory::replacement::Lru;
 
     const POLICIES: [ReplacementKind; 5] = [
         ReplacementKind::Lru,
@@ -86,29 +162,42 @@ mod tests {
         Rng::stream(3, "cache.victim", 0)
     }
 
+    fn sets(policy: ReplacementKind, ways: u32) -> LineArray<u64> {
+        LineArray::new(policy, one_set(ways), rng())
+    }
+
+    /// An array that finds lines by hash, however few its ways are.
+    fn full(policy: ReplacementKind, ways: u32) -> LineArray<u64> {
+        LineArray { lines: Box::new(Full::<u64>::new(policy, one_set(ways), rng())), last: None }
+    }
+
+    /// Fills with a clean line. Returns its slot and the line that made room.
+    fn fill(lines: &mut LineArray<u64>, line: u64) -> (Slot, Option<u64>) {
+        let filled = lines.fill(line, false);
+        (filled.slot, filled.evicted.map(|evicted| evicted.line))
+    }
+
     /// Both kinds of arrays, asked the same, say the same.
     #[test]
     fn one_set_is_the_same_in_either_kind_of_array() {
         for policy in POLICIES {
-            for ways in [1, 2, 5, 32] {
-                let geometry = one_set(ways);
-                let mut sets = build::<u64>(policy, geometry, rng());
-                let mut full = Full::<u64>::new(policy, geometry, rng());
+            for ways in [1, 2, 5, 16, 17, 32] {
+                let (mut sets, mut full) = (sets(policy, ways), full(policy, ways));
                 let mut draws = Rng::stream(u64::from(ways), "test", 0);
                 for step in 0..5000 {
                     let line = u64::from(draws.below(2 * ways));
+                    let is_dirty = draws.below(2) == 0;
                     match draws.below(16) {
                         0 => assert_eq!(sets.remove(line), full.remove(line)),
                         1 => assert_eq!(sets.find(line), full.find(line)),
-                        _ if step % 1000 == 999 => {
-                            sets.clear();
-                            full.clear();
-                        }
+                        2 => (sets.clean(line), full.clean(line)).1,
+                        _ if step % 1000 == 999 => (sets.clear(), full.clear()).1,
                         _ => {
-                            let found = sets.lookup(line);
-                            assert_eq!(full.lookup(line), found, "{policy} {ways} ways, step {step}");
+                            let found = sets.lookup(line, is_dirty);
+                            assert_eq!(full.lookup(line, is_dirty), found, "{policy} {ways} ways, step {step}");
                             if found.is_none() {
-                                assert_eq!(sets.fill(line), full.fill(line), "{policy} {ways} ways, step {step}");
+                                let filled = sets.fill(line, is_dirty);
+                                assert_eq!(full.fill(line, is_dirty), filled, "{policy} {ways} ways, step {step}");
                             }
                         }
                     }
@@ -119,49 +208,72 @@ mod tests {
 
     #[test]
     fn lowest_invalid_way_is_filled_first() {
-        let full = Box::new(Full::<u64>::new(ReplacementKind::Lru, one_set(4), rng()));
-        for mut lines in [build::<u64>(ReplacementKind::Lru, one_set(4), rng()), full] {
-            for line in 10..14 {
-                assert_eq!(lines.fill(line), Filled { slot: usize::try_from(line).unwrap() - 10, evicted: None });
-            }
-            assert_eq!((lines.remove(13), lines.remove(11), lines.remove(11)), (Some(3), Some(1), None));
-            assert_eq!(lines.fill(20), Filled { slot: 1, evicted: None });
-            assert_eq!(lines.fill(21), Filled { slot: 3, evicted: None });
-            assert_eq!(lines.fill(22), Filled { slot: 0, evicted: Some(10) });
+        for mut lines in [sets(ReplacementKind::Lru, 4), full(ReplacementKind::Lru, 4)] {
+            (0..4).for_each(|way| assert_eq!(fill(&mut lines, way as u64 + 10), (way, None)));
+            assert_eq!((lines.remove(13), lines.remove(11), lines.remove(11)), (Some(false), Some(false), None));
+            assert_eq!(fill(&mut lines, 20), (1, None));
+            assert_eq!(fill(&mut lines, 21), (3, None));
+            assert_eq!(fill(&mut lines, 22), (0, Some(10)));
         }
     }
 
     #[test]
     fn line_of_another_set_is_not_disturbed() {
-        let mut lines = Sets::<u64, Lru>::new(Geometry { set_bits: 1, ways: 1, line_bits: 6 }, rng());
-        assert_eq!(lines.fill(4), Filled { slot: 0, evicted: None });
-        assert_eq!(lines.fill(7), Filled { slot: 1, evicted: None });
-        assert_eq!(lines.fill(6), Filled { slot: 0, evicted: Some(4) });
+        let geometry = Geometry { set_bits: 1, ways: 1, line_bits: 6 };
+        let mut lines = LineArray::new(ReplacementKind::Lru, geometry, rng());
+        assert_eq!(fill(&mut lines, 4), (0, None));
+        assert_eq!(fill(&mut lines, 7), (1, None));
+        assert_eq!(fill(&mut lines, 6), (0, Some(4)));
         assert_eq!((lines.find(7), lines.find(4), lines.find(6)), (Some(1), None, Some(0)));
     }
 
     #[test]
     fn line_that_was_removed_is_not_found_where_it_was() {
-        let mut lines = build::<u64>(ReplacementKind::Fifo, one_set(2), rng());
-        lines.fill(0);
-        lines.fill(1);
-        lines.remove(0);
-        lines.remove(1);
-        assert_eq!(lines.fill(1).slot, 0);
-        assert_eq!(lines.find(1), Some(0));
-        assert_eq!(lines.find(0), None);
-        assert_eq!(lines.fill(0).slot, 1);
+        let mut lines = sets(ReplacementKind::Fifo, 2);
+        (0..2).for_each(|line| assert_eq!(fill(&mut lines, line).1, None));
+        (0..2).for_each(|line| assert_eq!(lines.remove(line), Some(false)));
+        assert_eq!(fill(&mut lines, 1).0, 0);
+        assert_eq!((lines.find(1), lines.find(0)), (Some(0), None));
+        assert_eq!(fill(&mut lines, 0).0, 1);
+    }
+
+    #[test]
+    fn line_is_dirty_until_it_is_cleaned_or_leaves() {
+        for mut lines in [sets(ReplacementKind::Lru, 1), full(ReplacementKind::Lru, 1)] {
+            assert_eq!(lines.fill(1, false).evicted, None);
+            assert_eq!(
+                (lines.lookup(1, false), lines.lookup(1, true), lines.lookup(1, false)),
+                (Some(0), Some(0), Some(0))
+            );
+            assert_eq!(lines.fill(2, true).evicted, Some(Evicted { line: 1, is_dirty: true }));
+            lines.clean(2);
+            assert_eq!(lines.fill(3, true).evicted, Some(Evicted { line: 2, is_dirty: false }));
+            assert_eq!(lines.remove(3), Some(true));
+            assert_eq!(lines.fill(3, false).evicted, None);
+            assert_eq!(lines.remove(3), Some(false));
+        }
     }
 
     #[test]
     fn emptied_array_keeps_the_state_of_its_policy() {
-        let mut lines = build::<u64>(ReplacementKind::BitPlru, one_set(4), rng());
-        lines.fill(1);
-        lines.fill(2);
+        let mut lines = sets(ReplacementKind::BitPlru, 4);
+        fill(&mut lines, 1);
+        fill(&mut lines, 2);
         lines.clear();
         assert_eq!(lines.find(1), None);
         // Bits 0 and 1 were set and are again; 2 is set, then 3 clears all others: way 0 is the victim.
-        (5..9).for_each(|line| assert_eq!(lines.fill(line).evicted, None));
-        assert_eq!(lines.fill(9), Filled { slot: 0, evicted: Some(5) });
+        (5..9).for_each(|line| assert_eq!(fill(&mut lines, line).1, None));
+        assert_eq!(fill(&mut lines, 9), (0, Some(5)));
+    }
+
+    #[test]
+    fn line_looked_up_again_counts_as_used_once() {
+        // LIP: a new line is the next victim until it is used; then it is the last.
+        let mut lines = sets(ReplacementKind::Lip, 2);
+        fill(&mut lines, 1);
+        fill(&mut lines, 2);
+        [2, 2, 1, 2].into_iter().for_each(|line| assert!(lines.lookup(line, false).is_some()));
+        assert_eq!(fill(&mut lines, 3).1, Some(1));
+        assert_eq!(fill(&mut lines, 4).1, Some(3));
     }
 }
