@@ -96,3 +96,12 @@ def test_group_counts_both_misses_of_a_store_that_is_written_through_to_an_exclu
     first = {"name": "L1", "size": 64, "ways": 1, "write_policy": "write-through"}
     machine = {"caches": [first, {"name": "L2", "size": 64, "ways": 1, "inclusion": "exclusive"}]}
     assert_simulator_equals_reference(Case([(0, 1, "write", 0, 0)], machine, {"by_thread": True}))
+
+
+def test_store_sent_on_beside_a_transfer_asks_all_shared_levels() -> None:
+    line = {"size": 64, "ways": 1}
+    private = {"name": "L1", **line, "write_policy": "write-through"}
+    machine = {"cpus": 2, "caches": [private, *({"name": name, **line, "shared": True} for name in ("L2", "L3"))]}
+    # Cpu 1 takes line 3 from cpu 0; its store goes on to L2, which has lost the line and asks L3 for it.
+    trace = [(192, 1, "write", 0, 0), (0, 1, "read", 1, 0), (192, 1, "write", 1, 0)]
+    assert_simulator_equals_reference(Case(trace, machine, {}))
