@@ -7,6 +7,8 @@
 mod coherence;
 mod levels;
 mod requests;
+#[cfg(test)]
+mod tests;
 
 use super::config::{MachineConfig, PageSize};
 use super::page::PageSizes;

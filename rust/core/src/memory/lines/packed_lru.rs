@@ -30,7 +30,7 @@ impl Replacement for PackedLru {
     fn touch(&mut self, set: usize, way: Way) {
         let order = self.orders[set];
         let way = way as u64;
-        let difference = order ^ way * NIBBLE_ONES;
+        let difference = order ^ (way * NIBBLE_ONES);
         // The lowest nibble that is zero; borrows disturb only those above it.
         let found = difference.wrapping_sub(NIBBLE_ONES) & !difference & NIBBLE_TOPS;
         let up_to_it = found ^ found.wrapping_sub(1);
