@@ -103,6 +103,12 @@ impl Cascade {
         }
     }
 
+    /// Counts references of data that hit the first level and need not be sent through it.
+    pub fn count_hits(&mut self, hits: u64) {
+        let first = self.data.first().or(self.unified.first()).expect("data has a level");
+        self.stats[first.index].reads += hits;
+    }
+
     /// Sends a chunk through the levels.
     pub fn run(&mut self, input: &Input<'_>) {
         let split = !(self.data.is_empty() && self.fetch.is_empty()) && !input.fetches.is_empty();

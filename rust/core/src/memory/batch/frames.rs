@@ -61,31 +61,48 @@ impl Frames {
     }
 
     /// Writes the physical form of every compact word to `out`, giving frames to pages seen for the first time.
-    /// After an error the number of words that were translated is known by `Err`.
+    ///
+    /// # Errors
+    /// The index of the word whose page found no frame.
     pub fn translate(&mut self, words: &[u64], out: &mut [u64]) -> Result<(), (usize, NoFrame)> {
         let bits = self.page.bits();
         let offset_mask = WRITE_BIT | ((1 << bits) - 1);
-        for (index, (&word, out)) in words.iter().zip(out).enumerate() {
-            let page = (word & !WRITE_BIT) >> bits;
-            let frame = match self.known(page) {
-                Some(frame) => frame,
-                None => self.give(page).map_err(|error| (index, error))?,
-            };
-            *out = word & offset_mask | frame << bits;
+        let mut next = 0;
+        loop {
+            // Known pages, until one that is not.
+            match &self.table {
+                Table::Dense { directory, leaves } => {
+                    for (&word, out) in words[next..].iter().zip(&mut out[next..]) {
+                        let Some(frame) = known(directory, leaves, (word & !WRITE_BIT) >> bits) else { break };
+                        *out = word & offset_mask | frame << bits;
+                        next += 1;
+                    }
+                }
+                Table::Hashed(frames) => {
+                    for (&word, out) in words[next..].iter().zip(&mut out[next..]) {
+                        let Some(frame) = frames.get(&((word & !WRITE_BIT) >> bits)) else { break };
+                        *out = word & offset_mask | frame << bits;
+                        next += 1;
+                    }
+                }
+            }
+            let Some(word) = words.get(next) else { return Ok(()) };
+            self.give((word & !WRITE_BIT) >> bits).map_err(|error| (next, error))?;
         }
-        Ok(())
     }
 
-    #[inline(always)]
-    fn known(&self, page: u64) -> Option<u64> {
-        match &self.table {
-            Table::Dense { directory, leaves } => {
-                let leaf = *directory.get(usize::try_from(page >> LEAF_BITS).ok()?)?;
-                let low = usize::try_from(page & LEAF_MASK).ok()?;
-                let frame = *leaves.get(leaf as usize * LEAF + low)?;
-                u64::from(frame).checked_sub(1)
-            }
+    /// The frame of a page, a new one if it has none yet.
+    ///
+    /// # Errors
+    /// No frame is left.
+    pub fn frame_of(&mut self, page: u64) -> Result<u64, NoFrame> {
+        let frame = match &self.table {
+            Table::Dense { directory, leaves } => known(directory, leaves, page),
             Table::Hashed(frames) => frames.get(&page).copied(),
+        };
+        match frame {
+            Some(frame) => Ok(frame),
+            None => self.give(page),
         }
     }
 
@@ -113,4 +130,13 @@ impl Frames {
         }
         Ok(frame)
     }
+}
+
+/// The frame of a page in the dense table.
+#[inline(always)]
+#[allow(clippy::cast_possible_truncation, reason = "compact page numbers have at most 31 bits")]
+fn known(directory: &[u32], leaves: &[u32], page: u64) -> Option<u64> {
+    let leaf = *directory.get((page >> LEAF_BITS) as usize)? as usize;
+    let frame = *leaves.get(leaf * LEAF + (page & LEAF_MASK) as usize)?;
+    if frame == 0 { None } else { Some(u64::from(frame) - 1) }
 }

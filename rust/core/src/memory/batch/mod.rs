@@ -11,6 +11,7 @@ mod cascade;
 mod entry;
 mod frames;
 mod kernel;
+mod recent;
 mod segments;
 mod system;
 mod words;

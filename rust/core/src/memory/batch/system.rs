@@ -2,10 +2,13 @@
 
 use super::cascade::{Cascade, Input, LevelPlan, Stores};
 use super::frames::Frames;
+use super::recent::Recent;
 use super::segments::{SEGMENT_BITS, Segments};
 use super::words::LOOK_AHEAD;
 use crate::base::Rng;
-use crate::memory::config::{Inclusion, MachineConfig, Placement, PrefetcherKind, StreamKind, WritePolicy};
+use crate::memory::config::{
+    Inclusion, MachineConfig, Placement, PrefetcherKind, ReplacementKind, StreamKind, WritePolicy,
+};
 use crate::memory::geometry::Geometry;
 use crate::memory::placement::FrameAllocator;
 use crate::memory::stats::{MemoryStats, TlbStats};
@@ -41,6 +44,8 @@ pub struct BatchSystem {
     segments: Segments,
     frames: Option<Frames>,
     tlbs: Option<Cascade>,
+    // For a first TLB of data that is LRU.
+    recent: Option<Recent>,
     caches: Cascade,
     costs: Costs,
     // TLBs take fetches too; if not, fetches are not sent to them.
@@ -49,7 +54,7 @@ pub struct BatchSystem {
     fetches: u64,
     compact: Vec<u64>,
     physical: Vec<u64>,
-    translated: Vec<u64>,
+    taken: Vec<u64>,
 }
 
 impl BatchSystem {
@@ -127,6 +132,7 @@ impl BatchSystem {
         Self {
             segments: Segments::new(virtual_bits),
             frames: mapped.then(|| Frames::new(machine.page_size, allocator(), virtual_wide)),
+            recent: first_lru_tlb(machine).map(|sets| Recent::new(machine.page_size, sets, CHUNK)),
             costs: Costs::new(machine),
             tlbs: (!tlbs.is_empty()).then(|| Cascade::new(tlbs, Stores::Ignored, CHUNK, virtual_wide, simd)),
             caches: Cascade::new(caches, Stores::WriteBack { presented }, CHUNK, caches_wide, simd),
@@ -135,14 +141,14 @@ impl BatchSystem {
             fetches: 0,
             compact: room(),
             physical: room(),
-            translated: room(),
+            taken: room(),
         }
     }
 
     /// Runs at most [`CHUNK`] references: words of the raw trace format, and which of them are fetches (empty: none).
     ///
     /// # Errors
-    /// [`OutOfFrames`]; those before it have been counted nowhere.
+    /// [`OutOfFrames`]; counters mean nothing then.
     pub fn run(&mut self, words: &[u64], fetches: &[bool]) -> Result<(), OutOfFrames> {
         assert!(words.len() <= CHUNK && (fetches.is_empty() || fetches.len() == words.len()));
         let fetch_count = fetches.iter().filter(|&&fetch| fetch).count();
@@ -157,27 +163,32 @@ impl BatchSystem {
             }
             &self.compact[..count]
         };
-        let physical: &[u64] = match &mut self.frames {
-            None => compact,
-            Some(frames) => {
-                if let Err((index, _)) = frames.translate(compact, &mut self.physical) {
-                    return Err(OutOfFrames { frames: frames.in_use(), index });
-                }
+        let asked = self.recent.as_mut().is_some_and(|recent| fetches.is_empty() && recent.is_worth_it());
+        let filter = self.recent.as_mut().filter(|_| asked);
+        let physical: &[u64] = match (filter, &mut self.frames) {
+            (Some(recent), frames) => {
+                let left = recent.filter(compact, frames, &mut self.physical);
+                let left = left.map_err(|(index, _)| OutOfFrames { frames: in_use(frames.as_ref()), index })?;
+                let tlbs = self.tlbs.as_mut().expect("recent pages are those of a TLB");
+                tlbs.count_hits((count - left) as u64);
+                tlbs.run(&Input { all: &recent.left[..left], fetches: &[] });
                 &self.physical[..count]
             }
-        };
-        if let Some(tlbs) = &mut self.tlbs {
-            if fetches.is_empty() || self.tlbs_take_fetches {
-                tlbs.run(&Input { all: compact, fetches });
-            } else {
-                let mut data = 0;
-                for (&word, &fetch) in compact.iter().zip(fetches) {
-                    self.translated[data] = word;
-                    data += usize::from(!fetch);
+            (None, frames) => {
+                if let Some(tlbs) = &mut self.tlbs {
+                    let taken = take_for_tlbs(compact, fetches, self.tlbs_take_fetches, &mut self.taken);
+                    tlbs.run(&taken);
                 }
-                tlbs.run(&Input { all: &self.translated[..data], fetches: &[] });
+                match frames {
+                    None => compact,
+                    Some(frames) => {
+                        let done = frames.translate(compact, &mut self.physical);
+                        done.map_err(|(index, _)| OutOfFrames { frames: frames.in_use(), index })?;
+                        &self.physical[..count]
+                    }
+                }
             }
-        }
+        };
         self.caches.run(&Input { all: physical, fetches });
         self.references += count as u64;
         self.fetches += fetch_count as u64;
@@ -239,6 +250,30 @@ impl Costs {
             walk: u64::from(machine.page_walk_cycles),
         }
     }
+}
+
+/// Frames in use; none where addresses are physical.
+fn in_use(frames: Option<&Frames>) -> u64 {
+    frames.map_or(0, Frames::in_use)
+}
+
+/// The references that TLBs take: all, or data alone.
+fn take_for_tlbs<'a>(words: &'a [u64], fetches: &'a [bool], all: bool, taken: &'a mut [u64]) -> Input<'a> {
+    if all || fetches.is_empty() {
+        return Input { all: words, fetches };
+    }
+    let mut data = 0;
+    for (&word, &fetch) in words.iter().zip(fetches) {
+        taken[data] = word;
+        data += usize::from(!fetch);
+    }
+    Input { all: &taken[..data], fetches: &[] }
+}
+
+/// Sets of the first TLB of data, if there is one and it is LRU.
+fn first_lru_tlb(machine: &MachineConfig) -> Option<usize> {
+    let first = machine.tlbs.iter().find(|tlb| tlb.stream_kind().takes_data())?;
+    (first.replacement == ReplacementKind::Lru).then(|| Geometry::of_tlb(first, machine.page_size).sets())
 }
 
 /// How many bits an address may have so that 32-bit entries can hold its tag in every level.

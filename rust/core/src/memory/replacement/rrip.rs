@@ -47,11 +47,15 @@ impl Intervals {
     fn aged(&self, now: u64) -> (u64, u64) {
         let low = now & self.low_bits;
         let high = (now >> 1) & self.low_bits;
-        // From the largest RRPV down; each step is a conditional move.
-        let (oldest, age) = (self.low_bits, 3);
-        let (oldest, age) = select_unpredictable(low != 0, (low, 2), (oldest, age));
-        let (oldest, age) = select_unpredictable(high != 0, (high, 1), (oldest, age));
-        let (oldest, age) = select_unpredictable(low & high != 0, (low & high, 0), (oldest, age));
+        // Nearly always some way has 3.
+        if low & high != 0 {
+            return (low & high, now);
+        }
+        let (oldest, age) = match (high, low) {
+            (0, 0) => (self.low_bits, 3),
+            (0, ones) => (ones, 2),
+            (twos, _) => (twos, 1),
+        };
         (oldest, now + age * self.low_bits)
     }
 

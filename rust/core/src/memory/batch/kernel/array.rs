@@ -3,7 +3,7 @@
 use super::super::entry::Entry;
 use crate::memory::geometry::Geometry;
 
-/// Lanes of a vector of 32-bit entries; sets are padded to a multiple of it.
+/// Lanes of a vector of 32-bit entries; sets are padded to one, two or four vectors.
 pub(super) const LANES: usize = 8;
 
 /// Bytes to which the first set is aligned: a cache line of the host.
@@ -22,7 +22,7 @@ pub(super) struct Array<T> {
 
 impl<T: Entry> Array<T> {
     pub fn new(geometry: Geometry) -> Self {
-        let stride = (geometry.ways as usize).next_multiple_of(LANES);
+        let stride = (geometry.ways as usize).next_power_of_two().max(LANES);
         let slack = ALIGNMENT / size_of::<T>();
         // The vector is never resized, so the first aligned place in it stays aligned.
         let entries = vec![T::INVALID; geometry.sets() * stride + slack];

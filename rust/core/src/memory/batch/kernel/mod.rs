@@ -98,7 +98,7 @@ fn has_simd(geometry: Geometry) -> bool {
 /// hard traces the branch is mispredicted again and again. So it is tried on one chunk of [`PROBE_PERIOD`], and on the
 /// next chunks too if it served most of that one. The result is the same either way.
 #[derive(Clone, Copy, Debug, Default)]
-struct Patience {
+pub(super) struct Patience {
     chunks: u8,
 }
 
@@ -106,14 +106,14 @@ struct Patience {
 const PROBE_PERIOD: u8 = 16;
 
 impl Patience {
-    fn ask_first(&mut self) -> bool {
+    pub fn ask_first(&mut self) -> bool {
         let ask = self.chunks == 0;
         self.chunks = self.chunks.saturating_sub(1);
         ask
     }
 
     /// Says how a trial went: how many requests there were and how many found another line.
-    fn learn(&mut self, requests: usize, not_first: usize) {
+    pub fn learn(&mut self, requests: usize, not_first: usize) {
         self.chunks = if not_first * 5 > requests { PROBE_PERIOD - 1 } else { 0 };
     }
 }

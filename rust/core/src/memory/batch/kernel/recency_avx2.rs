@@ -1,6 +1,6 @@
 //! LRU with AVX2: the vector form of [`super::recency`], equal to it word for word.
 //!
-//! A set is 1 to 4 vectors of eight 32-bit entries. One compare a vector finds the line, dirty or not; the place of the
+//! A set is 1, 2 or 4 vectors of eight 32-bit entries. One compare a vector finds the line, dirty or not; the place of the
 //! first equal lane, or else the last way, says how far the set is to be shifted: all vectors are shifted by one lane,
 //! each taking in the last lane of the one before it, and a blend under the mask of the lanes up to that place keeps
 //! the rest. No branch depends on the data but the one that `ask_first` turns on.
@@ -174,7 +174,6 @@ mod x86_64 {
                 match vectors {
                     1 => with_flags!(1, $dirty),
                     2 => with_flags!(2, $dirty),
-                    3 => with_flags!(3, $dirty),
                     _ => with_flags!(4, $dirty),
                 }
             };
@@ -213,7 +212,7 @@ mod x86_64 {
             (array.entries().as_mut_ptr().cast::<u8>(), out.words.as_mut_ptr(), out.positions.as_mut_ptr());
         let offset_of = |word: u64| {
             if V > 2 {
-                // Sets of 96 bytes, or of more than a line has: no shift to the right makes them.
+                // Sets may have more bytes than a line: no shift to the right makes that.
                 ((word & set_bits) >> geometry.line_bits) as usize * V * LANES * size_of::<u32>()
             } else {
                 ((word & set_bits) >> to_offset) as usize

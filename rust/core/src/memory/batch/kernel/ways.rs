@@ -18,6 +18,8 @@ pub(crate) struct Ways<P> {
     simd: bool,
     // What the last reference of each set touched, see `ways_avx2`.
     touched: Vec<u32>,
+    // Ways that hold no line yet, for the vector form.
+    room: usize,
     patience: Patience,
 }
 
@@ -34,6 +36,7 @@ impl<P: Replacement> Ways<P> {
             policy: P::new(geometry, rng),
             simd: simd && super::has_simd(geometry),
             touched: vec![u32::INVALID; geometry.sets()],
+            room: geometry.lines(),
             patience: Patience::default(),
         }
     }
@@ -43,9 +46,10 @@ impl<P: Replacement + Send> Kernel for Ways<P> {
     fn run(&mut self, requests: Requests<'_>, dirty: Dirty, out: &mut Buffer) -> Tally {
         let policy = &mut self.policy;
         match &mut self.lines {
-            Lines::Narrow(array) if self.simd => {
+            // Positions are asked for at the first level alone, but for machines with fronts of more than one level.
+            Lines::Narrow(array) if self.simd && (requests.from_cpu || requests.positions.is_empty()) => {
                 let ask_first = requests.from_cpu && self.patience.ask_first();
-                let state = super::ways_avx2::State { array, policy, touched: &mut self.touched };
+                let state = super::ways_avx2::State { array, policy, touched: &mut self.touched, room: &mut self.room };
                 let (tally, not_first) = super::ways_avx2::run(state, requests, dirty, ask_first, out);
                 if ask_first {
                     self.patience.learn(requests.count, not_first);

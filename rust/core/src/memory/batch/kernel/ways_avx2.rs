@@ -1,8 +1,7 @@
 //! Policies but LRU with AVX2: the vector form of [`super::ways`], equal to it word for word.
 //!
-//! One compare a vector finds the line; the policy's `refer` does the rest, without a branch where the policy can. An
-//! entry that does not change is stored beside the array, since a store to part of a set would hold up the next load of
-//! the whole set.
+//! One compare a vector finds the line; the policy's `refer` does the rest, without a branch where the policy can. Sets
+//! of the first level are stored whole, since a store to part of a set would hold up the next load of all of it.
 //!
 //! `touched` holds for every set the entry that its last reference touched. Touching it again changes nothing, so that a
 //! request for it is done with one compare; `ask_first` turns this on.
@@ -17,6 +16,8 @@ pub(super) struct State<'a, P> {
     pub policy: &'a mut P,
     /// By set: the entry that was touched last, or invalid if the last reference filled a way.
     pub touched: &'a mut [u32],
+    /// Ways that hold no line yet.
+    pub room: &'a mut usize,
 }
 
 /// Runs the requests. Also returns how many did not find what was touched last (0 unless `ask_first`).
@@ -39,17 +40,29 @@ mod x86_64 {
     use super::super::super::entry::Entry;
     use super::super::super::words::{DIRTY_VICTIM, LOOK_AHEAD};
     use super::super::array::LANES;
-    use super::{Buffer, Dirty, Requests, State, Tally};
+    use super::{Array, Buffer, Dirty, Requests, State, Tally};
     use crate::memory::replacement::Replacement;
     use crate::trace::batch::WRITE_BIT;
     use std::arch::x86_64::{
-        __m256i, _MM_HINT_T0, _mm_prefetch, _mm256_castsi256_ps, _mm256_cmpeq_epi32, _mm256_load_si256,
-        _mm256_movemask_ps, _mm256_or_si256, _mm256_set1_epi32,
+        __m256i, _MM_HINT_T0, _mm_prefetch, _mm256_blendv_epi8, _mm256_castsi256_ps, _mm256_cmpeq_epi32,
+        _mm256_load_si256, _mm256_movemask_epi8, _mm256_movemask_ps, _mm256_or_si256, _mm256_set1_epi32,
+        _mm256_setzero_si256, _mm256_store_si256,
     };
     use std::hint::select_unpredictable;
 
-    /// Sets of this many bytes and more are fetched ahead of their use.
-    const AHEAD_BYTES: usize = 128 << 10;
+    /// Row `way` is the mask of that lane alone.
+    #[repr(align(64))]
+    struct Only([[u32; 32]; 32]);
+
+    static ONLY: Only = {
+        let mut rows = [[0; 32]; 32];
+        let mut way = 0;
+        while way < 32 {
+            rows[way][way] = u32::MAX;
+            way += 1;
+        }
+        Only(rows)
+    };
 
     /// Runs the requests. Also returns how many did not find what was touched last (0 unless `ask_first`).
     pub(in super::super) fn run<P: Replacement>(
@@ -64,75 +77,92 @@ mod x86_64 {
         let positions = !requests.positions.is_empty();
         assert!(!positions || (requests.positions.len() >= requests.count && out.positions.len() >= out.words.len()));
         assert_eq!(state.touched.len(), state.array.geometry.sets());
-        let ahead = !requests.from_cpu
-            && size_of_val(state.array.entries()) >= AHEAD_BYTES
-            && requests.words.len() >= requests.count + LOOK_AHEAD;
+        assert!(requests.from_cpu || (!positions && requests.words.len() >= requests.count + LOOK_AHEAD));
         if ask_first {
             // Other chunks do not keep it up.
             state.touched.fill(u32::INVALID);
         }
+        let State { array, policy, touched, room } = state;
+        let vectors = array.stride / LANES;
+        let shared = Shared { stores: u32::from(dirty != Dirty::Never), touched: touched.as_mut_ptr() };
         // SAFETY: the cpu has the features, and the lengths were checked above.
         macro_rules! call {
-            ($v:literal, $cpu:literal, $dirty:literal, $flag:literal) => {
-                unsafe { kernel::<P, $v, $cpu, $dirty, $flag>(state, requests, positions, out) }
+            ($v:literal, $cpu:literal, $ask:literal, $positions:literal, $present:literal, $full:literal) => {
+                unsafe {
+                    kernel::<P, $v, $cpu, $ask, $positions, $present, $full>(array, policy, shared, room, requests, out)
+                }
             };
         }
-        // The last constant is `ask_first` for requests of the cpu, `ahead` for others.
         macro_rules! with_flags {
-            ($v:literal, $dirty:literal) => {
-                match (requests.from_cpu, if requests.from_cpu { ask_first } else { ahead }) {
-                    (true, false) => call!($v, true, $dirty, false),
-                    (true, true) => call!($v, true, $dirty, true),
-                    (false, false) => call!($v, false, $dirty, false),
-                    (false, true) => call!($v, false, $dirty, true),
+            ($v:literal, $present:literal, $full:literal) => {
+                match (requests.from_cpu, ask_first, positions) {
+                    (true, false, false) => call!($v, true, false, false, $present, $full),
+                    (true, false, true) => call!($v, true, false, true, $present, $full),
+                    (true, true, false) => call!($v, true, true, false, $present, $full),
+                    (true, true, true) => call!($v, true, true, true, $present, $full),
+                    (false, _, _) => call!($v, false, false, false, $present, $full),
                 }
             };
         }
         macro_rules! with_vectors {
-            ($dirty:literal) => {
-                match state.array.stride / LANES {
-                    1 => with_flags!(1, $dirty),
-                    2 => with_flags!(2, $dirty),
-                    3 => with_flags!(3, $dirty),
-                    _ => with_flags!(4, $dirty),
+            ($present:literal, $full:literal) => {
+                match vectors {
+                    1 => with_flags!(1, $present, $full),
+                    2 => with_flags!(2, $present, $full),
+                    _ => with_flags!(4, $present, $full),
                 }
             };
         }
-        match dirty {
-            Dirty::Never => with_vectors!(0),
-            Dirty::Counted => with_vectors!(1),
-            Dirty::Presented => with_vectors!(2),
+        match (dirty == Dirty::Presented, *room == 0) {
+            (false, false) => with_vectors!(false, false),
+            (false, true) => with_vectors!(false, true),
+            (true, false) => with_vectors!(true, false),
+            (true, true) => with_vectors!(true, true),
         }
     }
 
-    /// The loop for sets of `V` vectors.
+    /// What a kernel needs besides.
+    #[derive(Clone, Copy)]
+    struct Shared {
+        /// 1 if stores make lines dirty, else 0.
+        stores: u32,
+        /// An entry a set.
+        touched: *mut u32,
+    }
+
+    /// The loop for sets of `V` vectors. `FULL`: no way is without a line.
     ///
     /// # Safety
     /// The cpu has AVX2, BMI1 and BMI2; `requests.words` holds `count` words, and `LOOK_AHEAD` more when they do not come
-    /// from the cpu and `FLAG` is set; `out` has room for two words a request and one more; the same holds for positions
-    /// if there are any; the array has `V` vectors a set; `touched` has an entry a set.
+    /// from the cpu; `out` has room for two words a request and one more; the same holds for positions if `POSITIONS`;
+    /// the array has `V` vectors a set, and `touched` an entry a set.
     #[target_feature(enable = "avx2,bmi1,bmi2")]
     #[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "lanes and tags are 32 bits wide")]
-    unsafe fn kernel<P: Replacement, const V: usize, const FROM_CPU: bool, const DIRTY: u8, const FLAG: bool>(
-        state: State<'_, P>,
+    unsafe fn kernel<
+        P: Replacement,
+        const V: usize,
+        const FROM_CPU: bool,
+        const ASK_FIRST: bool,
+        const POSITIONS: bool,
+        const PRESENT: bool,
+        const FULL: bool,
+    >(
+        array: &mut Array<u32>,
+        policy: &mut P,
+        shared: Shared,
+        room: &mut usize,
         requests: Requests<'_>,
-        with_positions: bool,
         out: &mut Buffer,
     ) -> (Tally, usize) {
-        let ask_first = FROM_CPU && FLAG;
-        let ahead = !FROM_CPU && FLAG;
-        let State { array, policy, touched } = state;
         let geometry = array.geometry;
         let (line_bits, tag_shift) = (geometry.line_bits, array.tag_shift);
-        let set_mask = (1u64 << geometry.set_bits) - 1;
+        let set_bits = ((1u64 << geometry.set_bits) - 1) << line_bits;
         let line_mask = !((1u64 << line_bits) - 1) & !WRITE_BIT;
         let ways = geometry.ways as usize;
         let (words, count, positions) = (requests.words.as_ptr(), requests.count, requests.positions.as_ptr());
-        let (sets, out_words, out_positions, touched) =
-            (array.entries().as_mut_ptr(), out.words.as_mut_ptr(), out.positions.as_mut_ptr(), touched.as_mut_ptr());
-        let one = _mm256_set1_epi32(1);
-        let mut beside = 0u32;
-        let beside: *mut u32 = &raw mut beside;
+        let (sets, out_words, out_positions) =
+            (array.entries().as_mut_ptr(), out.words.as_mut_ptr(), out.positions.as_mut_ptr());
+        let Shared { stores: stores_count, touched } = shared;
         let (mut emitted, mut misses, mut hidden_victims, mut not_first) = (0usize, 0u64, 0u64, 0usize);
         for index in 0..count {
             // SAFETY: `index < count`; a set number is below the number of sets, so the set's `V` vectors lie in the
@@ -140,22 +170,21 @@ mod x86_64 {
             // emitted before.
             unsafe {
                 let word = *words.add(index);
-                if ahead {
-                    let set = (*words.add(index + LOOK_AHEAD) >> line_bits) & set_mask;
+                if !FROM_CPU {
+                    let set = (*words.add(index + LOOK_AHEAD) & set_bits) >> line_bits;
                     _mm_prefetch::<_MM_HINT_T0>(sets.add(set as usize * V * LANES).cast::<i8>());
                 }
                 let (address, stores, victim) = if FROM_CPU {
                     (word & !WRITE_BIT, (word >> 63) as u32, 0)
                 } else {
-                    let victim = if DIRTY > 0 { (word / DIRTY_VICTIM) as u32 & 1 } else { 0 };
+                    let victim = if PRESENT { (word / DIRTY_VICTIM) as u32 & 1 } else { 0 };
                     (word, victim, victim)
                 };
                 let for_store = stores;
-                let stores = if DIRTY > 0 { stores } else { 0 };
+                let stores = stores & stores_count;
                 let clean = ((address >> tag_shift) as u32) << 1;
-                let set_number = (address >> line_bits) & set_mask;
-                let set_index = set_number as usize;
-                if ask_first {
+                let set_index = ((word & set_bits) >> line_bits) as usize;
+                if ASK_FIRST {
                     // A store to a line that is clean so far takes the long way.
                     let last = *touched.add(set_index);
                     if last & !1 == clean && last & stores == stores {
@@ -164,51 +193,66 @@ mod x86_64 {
                     not_first += 1;
                 }
                 let set = sets.add(set_index * V * LANES);
-                let wanted = _mm256_set1_epi32((clean | 1) as i32);
+                let clean_lanes = _mm256_set1_epi32(clean as i32);
+                let dirty_lanes = _mm256_set1_epi32((clean | 1) as i32);
+                let mut any_dirty = _mm256_setzero_si256();
                 let mut found = 0u32;
-                for vector in 0..V {
-                    let lanes = _mm256_load_si256(set.add(vector * LANES).cast::<__m256i>());
-                    let equal = _mm256_cmpeq_epi32(_mm256_or_si256(lanes, one), wanted);
+                let mut old = [_mm256_setzero_si256(); V];
+                for (vector, lanes) in old.iter_mut().enumerate() {
+                    *lanes = _mm256_load_si256(set.add(vector * LANES).cast::<__m256i>());
+                    let equal_dirty = _mm256_cmpeq_epi32(*lanes, dirty_lanes);
+                    let equal = _mm256_or_si256(_mm256_cmpeq_epi32(*lanes, clean_lanes), equal_dirty);
+                    any_dirty = _mm256_or_si256(any_dirty, equal_dirty);
                     found |= (_mm256_movemask_ps(_mm256_castsi256_ps(equal)) as u32) << (vector * LANES);
                 }
                 let hit = found != 0;
-                let way = if *set.add(ways - 1) == u32::INVALID {
+                let way = if !FULL && *set.add(ways - 1) == u32::INVALID {
+                    *room -= usize::from(!hit);
                     fill_up::<P>(policy, set, ways, set_index, found)
                 } else {
-                    policy.refer(set_index, hit, found.trailing_zeros() as usize & 31)
+                    policy.refer(set_index, hit, found.trailing_zeros() as usize)
                 };
                 debug_assert!(way < ways, "policies stay within the set");
                 let before = *set.add(way);
-                let kept = select_unpredictable(hit, before, clean);
-                let after = kept | stores;
-                if ask_first {
+                let after = clean | stores | u32::from(_mm256_movemask_epi8(any_dirty) != 0);
+                if ASK_FIRST {
                     *touched.add(set_index) = select_unpredictable(hit, after, u32::INVALID);
                 }
-                *select_unpredictable(after != before, set.add(way), beside) = after;
+                if FROM_CPU {
+                    let after_lanes = _mm256_set1_epi32(after as i32);
+                    for (vector, lanes) in old.iter().enumerate() {
+                        let mask = _mm256_load_si256(ONLY.0.as_ptr().cast::<__m256i>().add(way * 4 + vector));
+                        let new = _mm256_blendv_epi8(*lanes, after_lanes, mask);
+                        _mm256_store_si256(set.add(vector * LANES).cast::<__m256i>(), new);
+                    }
+                } else {
+                    // Outer sets are many, and rarely the same soon.
+                    *set.add(way) = after;
+                }
                 let miss = u32::from(!hit);
                 *out_words.add(emitted) = if FROM_CPU { (word & line_mask) | u64::from(for_store) } else { word };
-                if with_positions {
+                if POSITIONS {
                     *out_positions.add(emitted) = *positions.add(index);
                 }
                 emitted += (miss & (victim ^ 1)) as usize;
-                misses += u64::from(miss);
-                if DIRTY > 0 {
-                    let write_back = before & miss & 1;
-                    if DIRTY == 1 {
-                        hidden_victims += u64::from(write_back);
+                let write_back = before & miss & 1;
+                if PRESENT {
+                    misses += u64::from(miss);
+                    *out_words.add(emitted) = (u64::from(before >> 1) << tag_shift) | (word & set_bits) | DIRTY_VICTIM;
+                    if POSITIONS {
+                        *out_positions.add(emitted) = *positions.add(index);
                     }
-                    if DIRTY == 2 {
-                        *out_words.add(emitted) =
-                            (u64::from(before >> 1) << tag_shift) | (set_number << line_bits) | DIRTY_VICTIM;
-                        if with_positions {
-                            *out_positions.add(emitted) = *positions.add(index);
-                        }
-                        emitted += write_back as usize;
-                    }
+                    emitted += write_back as usize;
+                } else {
+                    hidden_victims += u64::from(write_back);
                 }
             }
         }
         out.len = emitted;
+        if !PRESENT {
+            // Each miss emitted one word, and nothing else did.
+            misses = emitted as u64;
+        }
         (Tally { misses, hidden_victims }, not_first)
     }
 
