@@ -87,6 +87,12 @@ def test_sets_that_follow_a_duel_count_as_the_reference(sets: int, ways: int, se
     assert_simulator_equals_reference(Case(trace, {"caches": [cache]}, {}))
 
 
+def test_tlb_counts_the_pages_that_it_does_not_hold() -> None:
+    machine = {"tlbs": [{"name": "L1 dTLB", "entries": 2, "ways": 2}]}
+    trace = [(4096 * page, 1, "read", 0, 0) for page in (5, 5, 6, 5, 7, 6)]
+    assert_simulator_equals_reference(Case(trace, machine, {}))
+
+
 def test_reference_that_no_tlb_takes_is_translated_for_free() -> None:
     machine = {"tlbs": [{"name": "L1 iTLB", "entries": 1, "ways": 1}]}
     assert_simulator_equals_reference(Case([(0, 1, "read", 0, 0)], machine, {}))
