@@ -1,0 +1,167 @@
+"""How fast runq is, with goals and with peers beside it: `python benches/run.py [--short] [--json FILE]`.
+
+Every rate is the median of several passes in this process, on one cpu, with the trace in memory. `--short` takes
+prefixes and fails where a rate is below a third of its goal: shared machines are that noisy, and creep is what
+`instructions.py` is for.
+"""
+
+import argparse
+import gc
+import json
+import platform
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import runq
+import traces
+from machines import ROWS, Row
+from traces import Words
+
+SHORT_ACCESSES = 4_000_000
+PEER_ACCESSES = 2_000_000
+REFERENCE_ACCESSES = 50_000
+TEXT_REPEATS = 4
+PARSING_GOAL = 200.0
+FAILS_BELOW = 1 / 3
+
+
+class Measured(NamedTuple):
+    """A rate beside its goal: median and best by the clock, and the median by the time of the cpu."""
+
+    work: str
+    trace: str
+    rate: float
+    best: float
+    cpu: float
+    goal: float
+    unit: str
+
+    def line(self) -> str:
+        verdict = "met" if self.rate >= self.goal else "MISSED"
+        numbers = f"{self.rate:8.1f} {self.best:8.1f} {self.cpu:8.1f} {self.goal:8.0f}"
+        return f"  {self.work:42} {self.trace:8} {numbers}  {self.unit:4}  {verdict}"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--short", action="store_true", help="prefixes of the traces and few passes, for CI")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the rates there too")
+    arguments = parser.parse_args()
+    passes = 3 if arguments.short else 7
+    loaded = load(SHORT_ACCESSES if arguments.short else None)
+
+    print(f"runq {runq.__version__}, Python {platform.python_version()}, {platform.machine()}, {passes} passes")
+    print(f"  {'':42} {'trace':8} {'median':>8} {'best':>8} {'by cpu':>8} {'goal':>8}")
+    rates: list[Measured] = []
+    for measured in (*replays(loaded, passes), *parsing(passes)):
+        print(measured.line(), flush=True)
+        rates.append(measured)
+    peers = beside_us(loaded, short=arguments.short)
+
+    if arguments.json:
+        tree = {"version": runq.__version__, "short": arguments.short, "passes": passes}
+        arguments.json.write_text(json.dumps(tree | {"rates": [r._asdict() for r in rates], "peers": peers}, indent=1))
+    by_clock, by_cpu = (sum(getattr(each, by) >= each.goal for each in rates) for by in ("rate", "cpu"))
+    far = [measured for measured in rates if max(measured.best, measured.cpu) < measured.goal * FAILS_BELOW]
+    print(f"goals met: {by_clock} of {len(rates)} by the clock, {by_cpu} by the time of the cpu")
+    if arguments.short and far:
+        print(f"below a third of the goal: {', '.join(f'{each.work} on {each.trace}' for each in far)}")
+        return 1
+    return 0
+
+
+def load(accesses: int | None) -> dict[str, Words]:
+    loaded = {"mix20m": traces.mix20m(accesses), "sort": traces.sort(accesses)}
+    return {name: words for name, words in loaded.items() if words is not None}
+
+
+def replays(loaded: dict[str, Words], passes: int) -> Iterator[Measured]:
+    """Each row on each trace. Rows take turns, so that a slow moment of the host does not hit one alone."""
+    cases = [(row, name, row.machine()) for row in ROWS for name in loaded]
+    seconds: dict[tuple[str, str], list[tuple[float, float]]] = {(row.name, name): [] for row, name, _ in cases}
+    for _ in range(passes):
+        for row, name, machine in cases:
+            start = time.process_time()
+            result = runq.replay(loaded[name], machine)
+            on_cpu = time.process_time() - start
+            if result.engine != "batch":
+                raise SystemExit(f"{row.text}: the {result.engine} engine ran")
+            seconds[row.name, name].append((result.simulate_seconds, on_cpu))
+    for row, name, _ in cases:
+        yield _rate(row.text, name, len(loaded[name]) / 1e6, seconds[row.name, name], _goal(row, name), "M/s")
+
+
+def parsing(passes: int) -> Iterator[Measured]:
+    """Real text, uncompressed and in the page cache: MB/s by the time that the reader's thread was at work."""
+    machine = runq.Machine(caches=[runq.Cache("L1D", size="32KiB", ways=8)])
+    with tempfile.TemporaryDirectory() as folder:
+        lackey, din = Path(folder, "ls.lackey"), Path(folder, "ls.din")
+        lackey.write_bytes(traces.lackey_text() * TEXT_REPEATS)
+        runq.trace.convert(lackey, din)
+        for path in (lackey, din):
+            read = (runq.replay(path, machine).read_seconds for _ in range(passes))
+            seconds = [(each, each) for each in read]
+            yield _rate(f"parsing {path.suffix[1:]}", "ls", path.stat().st_size / 1e6, seconds, PARSING_GOAL, "MB/s")
+
+
+def _goal(row: Row, trace: str) -> float:
+    return row.mix20m_goal if trace == "mix20m" else row.sort_goal
+
+
+def _rate(work: str, trace: str, amount: float, seconds: list[tuple[float, float]], goal: float, unit: str) -> Measured:
+    by_clock, by_cpu = zip(*seconds, strict=True)
+    median, on_cpu = statistics.median(by_clock), statistics.median(by_cpu)
+    return Measured(work, trace, amount / median, amount / min(by_clock), amount / on_cpu, goal, unit)
+
+
+def beside_us(loaded: dict[str, Words], *, short: bool) -> list[dict[str, Any]]:
+    """Other simulators on a prefix of each trace, the same three levels, and how many times faster runq is there."""
+    print("beside us: 3 levels, LRU, write-backs presented; millions of references a cpu second")
+    machine = ROWS[0].machine()
+    rows: list[dict[str, Any]] = []
+    for name, words in loaded.items():
+        for peer, simulate, accesses in others(short=short):
+            prefix = words[:accesses]
+            rate, misses = simulate(prefix)
+            seconds = []
+            for _ in range(3):
+                start = time.process_time()
+                own = runq.replay(prefix, machine)["L1D"].misses
+                seconds.append(time.process_time() - start)
+            ours = len(prefix) / statistics.median(seconds) / 1e6
+            note = "same L1D misses" if misses == own else f"L1D misses {misses:,}, runq {own:,}"
+            rates = f"{rate:8.3f}  runq {ours:7.1f}  {ours / rate:8,.0f} times"
+            print(f"  {peer:24} {name:8} {rates}  ({note})", flush=True)
+            rows.append({"peer": peer, "trace": name, "rate": rate, "runq": ours, "ratio": ours / rate})
+    return rows
+
+
+Simulate = Callable[[Words], tuple[float, int]]
+
+
+def others(*, short: bool) -> list[tuple[str, Simulate, int]]:
+    from peers import pycachesim, reference
+
+    found: list[tuple[str, Simulate, int]] = [
+        ("reference (pure Python)", reference, REFERENCE_ACCESSES // 5 if short else REFERENCE_ACCESSES)
+    ]
+    try:
+        import cachesim  # noqa: F401
+    except ImportError as error:
+        print(f"  pycachesim: skipped, it cannot be imported ({error}); the extra `bench` installs it")
+    else:
+        found.insert(0, ("pycachesim", pycachesim, PEER_ACCESSES // 4 if short else PEER_ACCESSES))
+    return found
+
+
+if __name__ == "__main__":
+    gc.disable()
+    start = time.perf_counter()
+    code = main()
+    print(f"took {time.perf_counter() - start:.0f} s")
+    sys.exit(code)
