@@ -1,7 +1,7 @@
 //! Pages: what translates, what a TLB looks up, and which size each address has.
 
 use super::config::PageSize;
-use super::lines::Key;
+use super::lines::{Key, halves};
 
 /// Virtual addresses whose pages have a size of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,12 +31,23 @@ impl Page {
 }
 
 impl Key for Page {
+    // The high half of the page number's, and the asid.
+    type Rest = (u32, u32);
+
     fn number(self) -> u64 {
         self.number_and_size >> 2
     }
 
-    fn word(self) -> u64 {
-        self.number_and_size ^ u64::from(self.asid).rotate_right(16)
+    #[inline(always)]
+    fn split(self, set_bits: u32) -> (u32, (u32, u32)) {
+        let (tag, high) = halves(self.number() >> set_bits << 2 | self.number_and_size & 3);
+        (tag, (high, self.asid))
+    }
+
+    #[inline(always)]
+    fn join(set: u64, set_bits: u32, tag: u32, (high, asid): (u32, u32)) -> Self {
+        let number = (u64::from(high) << 30 | u64::from(tag >> 2)) << set_bits | set;
+        Self { number_and_size: number << 2 | u64::from(tag & 3), asid }
     }
 }
 
@@ -107,6 +118,16 @@ mod tests {
         assert_eq!(page.number(), 5);
         for other in [Page::of(6 << 21, Size2M, 3), Page::of(5 << 12, Size4K, 3), Page::of(5 << 21, Size2M, 4)] {
             assert_ne!(page, other);
+        }
+    }
+
+    #[test]
+    fn page_is_put_together_again_from_its_parts() {
+        for set_bits in [0, 4, 20] {
+            for page in [Page::of(u64::MAX >> 1, Size4K, u32::MAX), Page::of(0x7fff_1234_5678, Size1G, 0)] {
+                let (tag, rest) = page.split(set_bits);
+                assert_eq!(Page::join(page.number() & ((1 << set_bits) - 1), set_bits, tag, rest), page);
+            }
         }
     }
 }

@@ -21,21 +21,42 @@ use std::hash::Hash;
 
 /// What a line is found by. Two lines are the same if their keys are equal.
 pub trait Key: Copy + Eq + Hash + Debug + Default + Send + 'static {
-    /// The number that says the set: the line's or page's own.
+    /// What of a key neither its set nor its tag says. Nearly always the default.
+    type Rest: Copy + Eq + Default + Send;
+
+    /// The number whose low bits say the set: the line's or page's own.
     fn number(self) -> u64;
 
-    /// A word that is equal for equal keys and nearly always another for others.
-    fn word(self) -> u64;
+    /// Tag and rest of a key in an array of `1 << set_bits` sets.
+    fn split(self, set_bits: u32) -> (u32, Self::Rest);
+
+    /// The key in a set that has that tag and rest.
+    fn join(set: u64, set_bits: u32, tag: u32, rest: Self::Rest) -> Self;
 }
 
 impl Key for u64 {
+    type Rest = u32;
+
     fn number(self) -> u64 {
         self
     }
 
-    fn word(self) -> u64 {
-        self
+    #[inline(always)]
+    fn split(self, set_bits: u32) -> (u32, u32) {
+        halves(self >> set_bits)
     }
+
+    #[inline(always)]
+    fn join(set: u64, set_bits: u32, tag: u32, rest: u32) -> Self {
+        (u64::from(rest) << 32 | u64::from(tag)) << set_bits | set
+    }
+}
+
+/// The low and the high half of a word.
+#[inline(always)]
+pub(super) fn halves(word: u64) -> (u32, u32) {
+    let half = |word: u64| u32::try_from(word & 0xffff_ffff).expect("32 bits");
+    (half(word), half(word >> 32))
 }
 
 /// A place for a line, below the number of lines of the array.
@@ -225,6 +246,18 @@ mod tests {
         assert_eq!(fill(&mut lines, 7), (1, None));
         assert_eq!(fill(&mut lines, 6), (0, Some(4)));
         assert_eq!((lines.find(7), lines.find(4), lines.find(6)), (Some(1), None, Some(0)));
+    }
+
+    #[test]
+    fn lines_far_apart_are_told_apart() {
+        let geometry = Geometry { set_bits: 3, ways: 4, line_bits: 6 };
+        let mut lines = LineArray::new(ReplacementKind::Lru, geometry, rng());
+        let apart = [5, 5 | 1 << 34, 5 | 1 << 35, 5 | 1 << 60];
+        assert_eq!(fill(&mut lines, apart[0]).1, None);
+        assert_eq!(lines.find(apart[2]), None);
+        apart[1..].iter().for_each(|&line| assert_eq!(fill(&mut lines, line).1, None));
+        apart.iter().enumerate().for_each(|(way, &line)| assert_eq!(lines.find(line), Some(5 * 4 + way)));
+        apart.iter().for_each(|&line| assert_eq!(fill(&mut lines, line + (1 << 40)).1, Some(line)));
     }
 
     #[test]

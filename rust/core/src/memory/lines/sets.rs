@@ -1,4 +1,4 @@
-//! A set-associative array of up to 32 ways: a set is searched by fingerprint.
+//! A set-associative array of up to 32 ways: a set is searched by tag.
 
 use super::heads::{Flags, Heads};
 use super::{Evicted, Filled, Key, Lines, Slot};
@@ -7,13 +7,13 @@ use crate::memory::geometry::Geometry;
 use crate::memory::replacement::Replacement;
 
 /// Sets of lines under one policy. The slot of a way is `set * ways + way`.
-pub(super) struct Sets<K, P> {
+pub(super) struct Sets<K: Key, P> {
     geometry: Geometry,
     ways: usize,
     all_valid: u32,
     heads: Heads,
-    // By slot. The key of a way that is not valid is left over and means nothing.
-    keys: Vec<K>,
+    // By slot, what the tags leave out of the keys; empty as long as that is nothing. Left over where a way is not valid.
+    rests: Vec<K::Rest>,
     policy: P,
 }
 
@@ -26,15 +26,43 @@ impl<K: Key, P: Replacement> Sets<K, P> {
             ways,
             all_valid: u32::MAX >> (32 - geometry.ways),
             heads: Heads::new(geometry.sets(), ways),
-            keys: vec![K::default(); geometry.lines()],
+            rests: Vec::new(),
             policy: P::new(geometry, rng),
         }
     }
 
     #[inline(always)]
     fn way_of(&self, set: usize, key: K) -> Option<usize> {
-        let keys = &self.keys[set * self.ways..][..self.ways];
-        self.heads.find(set, key, |way| keys[way] == key)
+        let (tag, rest) = key.split(self.geometry.set_bits);
+        self.heads.find(set, tag, |way| self.rest(set * self.ways + way) == rest)
+    }
+
+    #[inline(always)]
+    fn rest(&self, slot: Slot) -> K::Rest {
+        self.rests.get(slot).copied().unwrap_or_default()
+    }
+
+    /// The key in a valid way.
+    #[inline(always)]
+    fn key(&self, set: usize, way: usize) -> K {
+        K::join(set as u64, self.geometry.set_bits, self.heads.tag(set, way), self.rest(set * self.ways + way))
+    }
+
+    #[inline(always)]
+    fn set_key(&mut self, set: usize, way: usize, key: K) {
+        let (tag, rest) = key.split(self.geometry.set_bits);
+        self.heads.set_tag(set, way, tag);
+        if !self.rests.is_empty() || rest != K::Rest::default() {
+            self.set_rest(set * self.ways + way, rest);
+        }
+    }
+
+    #[cold]
+    fn set_rest(&mut self, slot: Slot, rest: K::Rest) {
+        if self.rests.is_empty() {
+            self.rests = vec![K::Rest::default(); self.geometry.lines()];
+        }
+        self.rests[slot] = rest;
     }
 }
 
@@ -61,14 +89,12 @@ impl<K: Key, P: Replacement + Send> Lines<K> for Sets<K, P> {
         let Flags { valid, dirty } = self.heads.flags(set);
         let is_full = valid == self.all_valid;
         let way = if is_full { self.policy.victim(set) } else { valid.trailing_ones() as usize };
-        let slot = set * self.ways + way;
         let bit = 1 << way;
-        let evicted = is_full.then(|| Evicted { line: self.keys[slot], is_dirty: dirty & bit != 0 });
-        self.keys[slot] = key;
-        self.heads.put(set, way, key);
+        let evicted = is_full.then(|| Evicted { line: self.key(set, way), is_dirty: dirty & bit != 0 });
+        self.set_key(set, way, key);
         self.heads.set_flags(set, Flags { valid: valid | bit, dirty: dirty & !bit | u32::from(is_dirty) << way });
         self.policy.fill(set, way);
-        Filled { slot, evicted }
+        Filled { slot: set * self.ways + way, evicted }
     }
 
     fn clean(&mut self, key: K) {
