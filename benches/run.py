@@ -125,20 +125,22 @@ def beside_us(loaded: dict[str, Words], *, short: bool) -> list[dict[str, Any]]:
     machine = ROWS[0].machine()
     rows: list[dict[str, Any]] = []
     for name, words in loaded.items():
+        ours = statistics.median(_cpu_rate(words[:PEER_ACCESSES], machine) for _ in range(3))
         for peer, simulate, accesses in others(short=short):
             prefix = words[:accesses]
             rate, misses = simulate(prefix)
-            seconds = []
-            for _ in range(3):
-                start = time.process_time()
-                own = runq.replay(prefix, machine)["L1D"].misses
-                seconds.append(time.process_time() - start)
-            ours = len(prefix) / statistics.median(seconds) / 1e6
+            own = runq.replay(prefix, machine)["L1D"].misses
             note = "same L1D misses" if misses == own else f"L1D misses {misses:,}, runq {own:,}"
             rates = f"{rate:8.3f}  runq {ours:7.1f}  {ours / rate:8,.0f} times"
             print(f"  {peer:24} {name:8} {rates}  ({note})", flush=True)
             rows.append({"peer": peer, "trace": name, "rate": rate, "runq": ours, "ratio": ours / rate})
     return rows
+
+
+def _cpu_rate(words: Words, machine: runq.Machine) -> float:
+    start = time.process_time()
+    runq.replay(words, machine)
+    return len(words) / (time.process_time() - start) / 1e6
 
 
 Simulate = Callable[[Words], tuple[float, int]]
