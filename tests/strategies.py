@@ -220,7 +220,7 @@ def noise(
             address = random.choice(bases) + 16 * random.randrange(footprint)
             step = random.choice([-128, -64, 0, 8, 64, 64, 192])
         kind = random.choice(["read", "read", "write", "fetch"])
-        thread = random.choice([0, 1, 2, 7]) if is_threaded else 0
+        thread = random.choice([0, 1, 2, 7, 63]) if is_threaded else 0
         accesses.append((address, random.choice([1, 4, 8, 8, 80]), kind, thread, random.choice([0, 3, 3, 3, 259])))
         address = min(max(address + step, 0), (1 << 63) - 1)
     return accesses
