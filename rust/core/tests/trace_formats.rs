@@ -100,6 +100,13 @@ fn csv_columns_stand_in_any_order() {
 }
 
 #[test]
+fn csv_comments_and_blank_lines_are_skipped() {
+    for text in ["address\n1\n2", "# by hand\n\naddress\n\n1\n# 3\n2\n"] {
+        assert_eq!(read(text.as_bytes(), None).unwrap(), [access(Read, 1, 1, 0), access(Read, 2, 1, 0)]);
+    }
+}
+
+#[test]
 fn csv_kinds_have_many_spellings() {
     let spellings = [
         ("read r load l 0 READ R LOAD L Load", Read),

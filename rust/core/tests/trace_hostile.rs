@@ -118,7 +118,11 @@ fn csv_headers_name_what_is_wrong() {
     says(Format::Csv, b"address,colour\n1,2\n", &format!("{columns} \"colour\""));
     says(Format::Csv, b"address,\n1,2\n", &format!("{columns} \"\""));
     says(Format::Csv, b"1,2\n", &format!("{columns} \"1\""));
-    says(Format::Csv, b"\n1\n", &format!("{columns} \"\""));
+    says(
+        Format::Csv,
+        b"\n# 2\nx\n",
+        "t: line 3: expected a header with columns among address, size, kind, thread, ip, got \"x\"",
+    );
     says(Format::Csv, b"size,kind\n", "t: line 1: expected a header with a column address, got \"size,kind\"");
     says(Format::Csv, b"address,vaddr\n", "t: line 1: expected each column once, got \"vaddr\" again");
 }
@@ -221,6 +225,8 @@ fn endless_input_without_accesses_is_refused() {
         let error = trace_support::drain(trace.reader, 100).unwrap_err().to_string();
         assert_eq!(error, format!("t: {place}: expected an access in 64 MiB, got none"));
     }
+    let error = open_stream("t", Box::new(Endless(line("# "))), Some(Format::Csv)).err().unwrap().to_string();
+    assert_eq!(error, "t: line 8193: expected a header in 64 MiB, got none");
 }
 
 #[test]

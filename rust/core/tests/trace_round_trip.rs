@@ -64,7 +64,7 @@ fn check(accesses: &[Access], columns: Columns, format: Format, compression: Com
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(32))]
 
     #[test]
     fn every_format_keeps_what_it_can_under_every_compression(accesses in any_accesses()) {
@@ -86,7 +86,10 @@ proptest! {
     }
 
     #[test]
-    fn data_accesses_survive_a_chain_of_formats(accesses in any_accesses(), order in Just(Format::ALL.to_vec()).prop_shuffle()) {
+    fn data_accesses_survive_a_chain_of_formats(
+        accesses in any_accesses(),
+        order in Just(Format::ALL.to_vec()).prop_shuffle(),
+    ) {
         // One line each, so that no format splits them.
         let mut current: Vec<_> = accesses.iter().map(|&access| Access { size: 1, thread: 0, ..access }).collect();
         let data = |accesses: &[Access]| {

@@ -4,11 +4,14 @@
 //! be there. Numbers are decimal, or hexadecimal after 0x. A kind is read, write or fetch, or load, store or ifetch,
 //! or a letter (r, w, i, l, s), in either case, or a label of the din format (0, 1, 2). Fields may stand in double
 //! quotes and between blanks; quotes inside quotes do not exist here. Without a size an access has 1 byte, without a
-//! kind it is a read. A fetch is its own instruction: its `ip` is its address, whatever the column says.
+//! kind it is a read. A fetch is its own instruction: its `ip` is its address, whatever the column says. Blank lines
+//! and lines that start with `#` are skipped.
 
 use super::error::{Place, TraceError, shown};
 use super::number::{decimal, hex, push_decimal, push_hex};
-use super::text::{EXPECTED_ADDRESS, EXPECTED_SIZE, LineParser, Lines, check_extent, end_of_line};
+use super::text::{
+    EXPECTED_ADDRESS, EXPECTED_SIZE, IDLE_BYTES_MAX, LineParser, Lines, check_extent, end_of_line, next_line,
+};
 use super::write::{Encoder, WriteReport};
 use super::{ADDRESS_LIMIT, Access, AccessKind, Batch, Columns};
 
@@ -53,9 +56,19 @@ pub(crate) struct CsvParser {
 impl CsvParser {
     /// Takes the header off `lines`.
     pub(crate) fn after_header(lines: &mut Lines) -> Result<Self, TraceError> {
-        let Some(line) = lines.next_line()? else { return Err(TraceError::empty(lines.name())) };
-        Self::of_header(&line)
-            .map_err(|(expected, got)| TraceError::malformed(lines.name(), Place::Line(1), expected, got))
+        let mut skipped = 0;
+        while let Some(line) = lines.next_line()? {
+            let place = Place::Line(lines.count());
+            if !line.trim_ascii().is_empty() && !line.starts_with(b"#") {
+                return Self::of_header(&line)
+                    .map_err(|(expected, got)| TraceError::malformed(lines.name(), place, expected, got));
+            }
+            skipped += line.len() + 1;
+            if skipped > IDLE_BYTES_MAX {
+                return Err(TraceError::malformed(lines.name(), place, "a header in 64 MiB", "none"));
+            }
+        }
+        Err(TraceError::empty(lines.name()))
     }
 
     /// Reads a header, or says what was expected of it and what stood there.
@@ -100,6 +113,9 @@ impl LineParser for CsvParser {
     fn line(&mut self, bytes: &[u8], at: usize, batch: &mut Batch) -> Result<usize, &'static str> {
         if let Some(next) = end_of_line(bytes, at) {
             return Ok(next);
+        }
+        if bytes[at] == b'#' {
+            return Ok(next_line(bytes, at));
         }
         let mut access = Access { address: 0, size: 1, kind: AccessKind::Read, thread: 0, ip: 0 };
         let mut size = 1;

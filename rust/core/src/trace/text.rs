@@ -148,6 +148,11 @@ impl Lines {
         Ok(Some(line))
     }
 
+    /// Lines that were taken so far.
+    pub(crate) fn count(&self) -> u64 {
+        self.count
+    }
+
     /// What errors call the trace.
     pub(crate) fn name(&self) -> &str {
         self.input.name()
