@@ -27,9 +27,11 @@ impl Tlb {
     #[inline]
     fn lookup(&mut self, page: Page) -> bool {
         self.stats.lookups += 1;
-        let is_hit = self.pages.lookup(page, false).is_some();
-        self.stats.misses += u64::from(!is_hit);
-        is_hit
+        if self.pages.lookup(page, false).is_some() {
+            return true;
+        }
+        self.stats.misses += 1;
+        false
     }
 
     fn fill(&mut self, page: Page) {

@@ -13,6 +13,8 @@ use crate::memory::stats::LevelStats;
 
 /// What a level of a cascade is made of.
 pub(super) struct LevelPlan {
+    /// The level's place in the machine's list.
+    pub index: usize,
     pub geometry: Geometry,
     pub replacement: ReplacementKind,
     pub stream: StreamKind,
@@ -38,7 +40,6 @@ pub(super) struct Input<'a> {
 
 struct Level {
     kernel: Box<dyn Kernel>,
-    // The level's place in the machine's list.
     index: usize,
     out: Buffer,
 }
@@ -59,17 +60,18 @@ pub(super) struct Cascade {
 }
 
 impl Cascade {
-    /// Builds the levels for chunks of at most `chunk` references. Those for one kind come before those for both.
-    pub fn new(plans: Vec<LevelPlan>, stores: Stores, chunk: usize, wide: bool, simd: bool) -> Self {
+    /// Builds the levels, of a machine that has `listed` of them, for chunks of at most `chunk` references. Those for one
+    /// kind come before those for both.
+    pub fn new(plans: Vec<LevelPlan>, listed: usize, stores: Stores, chunk: usize, wide: bool, simd: bool) -> Self {
         let split = plans.iter().any(|plan| plan.stream != StreamKind::Unified);
-        let stats = vec![LevelStats::default(); plans.len()];
+        let stats = vec![LevelStats::default(); listed];
         let (mut data, mut fetch, mut unified) = (Vec::new(), Vec::new(), Vec::new());
         // Every level adds at most one dirty victim to each request, so that words grow by a chunk a level.
         let room = |level: usize| (level + 3) * chunk;
-        for (index, plan) in plans.into_iter().enumerate() {
+        for (place, plan) in plans.into_iter().enumerate() {
             let front = plan.stream != StreamKind::Unified;
             let kernel = kernel::build(plan.geometry, plan.replacement, plan.rng, wide, simd);
-            let level = Level { kernel, index, out: Buffer::with_capacity(2 * room(index), front) };
+            let level = Level { kernel, index: plan.index, out: Buffer::with_capacity(2 * room(place), front) };
             match plan.stream {
                 StreamKind::Data => data.push(level),
                 StreamKind::Instruction => fetch.push(level),
@@ -96,10 +98,10 @@ impl Cascade {
         [&self.data, &self.fetch].map(|front| self.unified.last().or(front.last()).map(|level| level.index))
     }
 
-    /// Goes over to 64-bit entries in all levels.
-    pub fn widen(&mut self) {
+    /// Goes over to 64-bit entries in all levels; `original` gives the real address of a compact one.
+    pub fn widen(&mut self, original: &dyn Fn(u64) -> u64) {
         for level in self.data.iter_mut().chain(&mut self.fetch).chain(&mut self.unified) {
-            level.kernel.widen();
+            level.kernel.widen(original);
         }
     }
 
@@ -111,8 +113,8 @@ impl Cascade {
 
     /// Sends a chunk through the levels.
     pub fn run(&mut self, input: &Input<'_>) {
-        let split = !(self.data.is_empty() && self.fetch.is_empty()) && !input.fetches.is_empty();
-        if split {
+        let has_fronts = !(self.data.is_empty() && self.fetch.is_empty());
+        if has_fronts && !input.fetches.is_empty() {
             self.run_split(input);
             return;
         }

@@ -46,14 +46,16 @@ impl Frames {
         self.allocator.frames_in_use()
     }
 
-    /// Goes over to the hash map.
-    pub fn widen(&mut self) {
+    /// Goes over to the hash map and to real addresses; `original` gives the real address of a compact one.
+    pub fn widen(&mut self, original: &dyn Fn(u64) -> u64) {
+        let bits = self.page.bits();
         let Table::Dense { directory, leaves } = &self.table else { return };
         let mut frames = HashMap::new();
         for (high, &leaf) in directory.iter().enumerate() {
             for (low, &frame) in leaves[leaf as usize * LEAF..][..LEAF].iter().enumerate() {
                 if frame != 0 {
-                    frames.insert((high * LEAF + low) as u64, u64::from(frame) - 1);
+                    let page = original(((high * LEAF + low) as u64) << bits) >> bits;
+                    frames.insert(page, u64::from(frame) - 1);
                 }
             }
         }

@@ -7,11 +7,11 @@ use super::segments::{SEGMENT_BITS, Segments};
 use super::words::LOOK_AHEAD;
 use crate::base::Rng;
 use crate::memory::config::{
-    Inclusion, MachineConfig, Placement, PrefetcherKind, ReplacementKind, StreamKind, WritePolicy,
+    Inclusion, MachineConfig, Placement, PrefetcherKind, ReplacementKind, StreamKind, TlbConfig, WritePolicy,
 };
 use crate::memory::geometry::Geometry;
 use crate::memory::placement::FrameAllocator;
-use crate::memory::stats::{MemoryStats, TlbStats};
+use crate::memory::stats::{LevelStats, MemoryStats, TlbStats};
 
 /// References in one chunk: the state of a level and its requests share the host's caches.
 pub const CHUNK: usize = 4096;
@@ -64,7 +64,7 @@ impl BatchSystem {
     /// one page size in use: then no level changes one inside it, and chunks may go through level by level.
     pub fn refusal(machine: &MachineConfig) -> Option<&'static str> {
         let caches = &machine.caches;
-        let tlbs = &machine.tlbs;
+        let tlbs: Vec<&TlbConfig> = used_tlbs(machine).map(|(_, tlb)| tlb).collect();
         let has = |stream| caches.iter().any(|cache| cache.stream_kind() == stream);
         let one_front = has(StreamKind::Data) != has(StreamKind::Instruction) && has(StreamKind::Unified);
         let unified_front = tlbs
@@ -82,7 +82,7 @@ impl BatchSystem {
             (caches.iter().any(|c| wide_set(Geometry::of_cache(c))), "a way is larger than 16 GiB"),
             (takes_fetches(machine) && one_front, "data and fetches do not both have a cache of their own"),
             (tlbs.iter().any(|t| t.ways > 32), "a TLB has more than 32 ways"),
-            (tlbs.iter().any(|t| t.page_sizes != [machine.page_size]), "a TLB holds other page sizes"),
+            (!holds_pages(machine), "no TLB of a path holds the page size"),
             (tlbs.iter().any(|t| wide_set(Geometry::of_tlb(t, machine.page_size))), "a TLB spans more than 16 GiB"),
             (unified_front, "a TLB for one kind of reference comes after one for both"),
         ];
@@ -95,47 +95,44 @@ impl BatchSystem {
         let caches: Vec<LevelPlan> = machine
             .caches
             .iter()
-            .zip(0..)
-            .map(|(cache, index)| LevelPlan {
+            .enumerate()
+            .map(|(index, cache)| LevelPlan {
+                index,
                 geometry: Geometry::of_cache(cache),
                 replacement: cache.replacement,
                 stream: cache.stream_kind(),
-                rng: Rng::stream(seed, "cache.victim", 256 * index),
+                rng: Rng::stream(seed, "cache.victim", 256 * index as u64),
             })
             .collect();
-        let tlbs: Vec<LevelPlan> = machine
-            .tlbs
-            .iter()
-            .zip(0..)
-            .map(|(tlb, index)| LevelPlan {
+        let tlbs: Vec<LevelPlan> = used_tlbs(machine)
+            .map(|(index, tlb)| LevelPlan {
+                index,
                 geometry: Geometry::of_tlb(tlb, machine.page_size),
                 replacement: tlb.replacement,
                 stream: tlb.stream_kind(),
-                rng: Rng::stream(seed, "tlb.victim", 256 * index),
+                rng: Rng::stream(seed, "tlb.victim", 256 * index as u64),
             })
             .collect();
         let mapped = machine.placement != Placement::Identity;
         let memory_bits = u64::BITS - machine.memory_size.bytes().leading_zeros();
         let page_table_bits = machine.page_size.bits() + TAG_BITS;
         let cache_bits = narrow_bits(&caches);
-        let mut virtual_bits = narrow_bits(&tlbs).min(if mapped { page_table_bits } else { cache_bits });
+        let virtual_bits = narrow_bits(&tlbs).min(if mapped { page_table_bits } else { cache_bits });
         let caches_wide = if mapped { memory_bits >= cache_bits } else { virtual_bits <= SEGMENT_BITS };
         let virtual_wide = virtual_bits <= SEGMENT_BITS || (mapped && memory_bits >= page_table_bits);
-        if virtual_wide {
-            virtual_bits = WIDE_BITS;
-        }
         let allocator =
             || FrameAllocator::new(machine.placement, machine.memory_size.bytes(), &[machine.page_size], seed);
         let presented = machine.present_write_backs;
-        let tlbs_take_fetches = machine.tlbs.iter().any(|tlb| tlb.stream_kind().takes_fetches());
+        let tlbs_take_fetches = used_tlbs(machine).any(|(_, tlb)| tlb.stream_kind().takes_fetches());
+        let listed = (machine.tlbs.len(), machine.caches.len());
         let room = || vec![0; CHUNK + LOOK_AHEAD];
         Self {
-            segments: Segments::new(virtual_bits),
+            segments: if virtual_wide { Segments::real() } else { Segments::numbered(virtual_bits) },
             frames: mapped.then(|| Frames::new(machine.page_size, allocator(), virtual_wide)),
             recent: first_lru_tlb(machine).map(|sets| Recent::new(machine.page_size, sets, CHUNK)),
             costs: Costs::new(machine),
-            tlbs: (!tlbs.is_empty()).then(|| Cascade::new(tlbs, Stores::Ignored, CHUNK, virtual_wide, simd)),
-            caches: Cascade::new(caches, Stores::WriteBack { presented }, CHUNK, caches_wide, simd),
+            tlbs: (!tlbs.is_empty()).then(|| Cascade::new(tlbs, listed.0, Stores::Ignored, CHUNK, virtual_wide, simd)),
+            caches: Cascade::new(caches, listed.1, Stores::WriteBack { presented }, CHUNK, caches_wide, simd),
             tlbs_take_fetches,
             references: 0,
             fetches: 0,
@@ -156,12 +153,11 @@ impl BatchSystem {
         let count = words.len();
         let compact: &[u64] = if self.segments.unchanged(words) {
             words
-        } else {
-            if self.segments.compact(words, &mut self.compact).is_err() {
-                self.widen();
-                self.segments.compact(words, &mut self.compact).expect("wide numbers are enough for any trace");
-            }
+        } else if self.segments.compact(words, &mut self.compact).is_ok() {
             &self.compact[..count]
+        } else {
+            self.widen();
+            words
         };
         let asked = self.recent.as_mut().is_some_and(|recent| fetches.is_empty() && recent.is_worth_it());
         let filter = self.recent.as_mut().filter(|_| asked);
@@ -197,23 +193,24 @@ impl BatchSystem {
 
     /// Goes over to 64-bit entries everywhere that compact virtual addresses are used.
     fn widen(&mut self) {
-        self.segments.widen(WIDE_BITS);
+        let original = self.segments.widen();
         if let Some(tlbs) = &mut self.tlbs {
-            tlbs.widen();
+            tlbs.widen(&original);
         }
         match &mut self.frames {
-            Some(frames) => frames.widen(),
-            None => self.caches.widen(),
+            Some(frames) => frames.widen(&original),
+            None => self.caches.widen(&original),
         }
     }
 
     /// What has been counted so far.
     pub fn stats(&self) -> MemoryStats {
-        let tlb_stats = self.tlbs.as_ref().map_or(&[][..], |tlbs| &tlbs.stats);
+        let unused = vec![LevelStats::default(); self.costs.tlbs.len()];
+        let tlb_stats = self.tlbs.as_ref().map_or(&unused, |tlbs| &tlbs.stats);
         let tlbs: Vec<TlbStats> =
             tlb_stats.iter().map(|s| TlbStats { lookups: s.reads + s.writes, misses: s.misses }).collect();
         let page_walks = self.tlbs.as_ref().map_or(0, |tlbs| tlbs.unserved.iter().sum());
-        let served = |levels: &[crate::memory::stats::LevelStats], costs: &[u64]| -> u64 {
+        let served = |levels: &[LevelStats], costs: &[u64]| -> u64 {
             levels.iter().zip(costs).map(|(s, cost)| (s.reads + s.writes - s.misses) * cost).sum()
         };
         let costs = &self.costs;
@@ -270,9 +267,23 @@ fn take_for_tlbs<'a>(words: &'a [u64], fetches: &'a [bool], all: bool, taken: &'
     Input { all: &taken[..data], fetches: &[] }
 }
 
+/// The TLBs that hold the page size in use, with their places in the machine's list: nothing ever reaches the others.
+fn used_tlbs(machine: &MachineConfig) -> impl Iterator<Item = (usize, &TlbConfig)> {
+    machine.tlbs.iter().enumerate().filter(|(_, tlb)| tlb.page_sizes.contains(&machine.page_size))
+}
+
+/// Whether each kind of reference that TLBs take has one that holds the page size: otherwise it walks every time.
+fn holds_pages(machine: &MachineConfig) -> bool {
+    let kinds: [fn(StreamKind) -> bool; 2] = [StreamKind::takes_data, StreamKind::takes_fetches];
+    kinds.into_iter().all(|takes| {
+        let taken = machine.tlbs.iter().any(|tlb| takes(tlb.stream_kind()));
+        !taken || used_tlbs(machine).any(|(_, tlb)| takes(tlb.stream_kind()))
+    })
+}
+
 /// Sets of the first TLB of data, if there is one and it is LRU.
 fn first_lru_tlb(machine: &MachineConfig) -> Option<usize> {
-    let first = machine.tlbs.iter().find(|tlb| tlb.stream_kind().takes_data())?;
+    let (_, first) = used_tlbs(machine).find(|(_, tlb)| tlb.stream_kind().takes_data())?;
     (first.replacement == ReplacementKind::Lru).then(|| Geometry::of_tlb(first, machine.page_size).sets())
 }
 

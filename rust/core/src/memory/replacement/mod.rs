@@ -24,6 +24,9 @@ pub type Way = usize;
 
 /// Chooses victims. To touch a way twice in a row is the same as to touch it once. `set` is below the number of sets, `way` below the number of ways.
 pub trait Replacement {
+    /// Whether `refer` has no branch, so that the batch engine's vector form is worth compiling for it.
+    const HAS_VECTOR_FORM: bool = false;
+
     /// State for every set of a cache; `rng` is the cache's own stream.
     fn new(geometry: Geometry, rng: Rng) -> Self;
 

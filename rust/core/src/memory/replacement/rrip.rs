@@ -96,6 +96,8 @@ impl Bimodal {
 pub struct Srrip(Intervals);
 
 impl Replacement for Srrip {
+    const HAS_VECTOR_FORM: bool = true;
+
     fn new(geometry: Geometry, _rng: Rng) -> Self {
         Self(Intervals::new(geometry))
     }

@@ -24,6 +24,8 @@ const LEVELS: u32 = 5;
 const LEAVES: u32 = 1 << LEVELS;
 
 impl Replacement for TreePlru {
+    const HAS_VECTOR_FORM: bool = true;
+
     fn new(geometry: Geometry, _rng: Rng) -> Self {
         assert!(geometry.ways <= LEAVES, "the configuration was checked");
         let mut keep = [u32::MAX; 32];

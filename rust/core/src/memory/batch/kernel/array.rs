@@ -38,12 +38,17 @@ impl<T: Entry> Array<T> {
 }
 
 impl Array<u32> {
-    /// The same lines in wide entries.
-    pub fn widen(&mut self) -> Array<u64> {
+    /// The same lines in wide entries, by their real addresses; `original` gives the real address of a compact one.
+    pub fn widen(&mut self, original: &dyn Fn(u64) -> u64) -> Array<u64> {
         let mut wide = Array::new(self.geometry);
-        for (wide, &narrow) in wide.entries().iter_mut().zip(self.entries().iter()) {
-            if narrow != u32::INVALID {
-                *wide = u64::from(narrow);
+        let (tag_shift, line_bits, stride) = (self.tag_shift, self.geometry.line_bits, self.stride);
+        let sets = wide.entries().chunks_exact_mut(stride).zip(self.entries().chunks_exact(stride));
+        for (set_number, (wide, narrow)) in (0u64..).zip(sets) {
+            for (wide, &narrow) in wide.iter_mut().zip(narrow) {
+                if narrow != u32::INVALID {
+                    let address = original(narrow.tag() << tag_shift | set_number << line_bits);
+                    *wide = u64::clean(address, tag_shift).with_dirty(narrow.dirty());
+                }
             }
         }
         wide

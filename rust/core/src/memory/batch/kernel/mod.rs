@@ -63,8 +63,8 @@ pub(super) trait Kernel: Send {
     /// Serves the requests in order and fills `out` with what the next level is asked.
     fn run(&mut self, requests: Requests<'_>, dirty: Dirty, out: &mut Buffer) -> Tally;
 
-    /// Goes over to 64-bit entries. Changes nothing else.
-    fn widen(&mut self);
+    /// Goes over to 64-bit entries and real addresses; `original` gives the real address of a compact one.
+    fn widen(&mut self, original: &dyn Fn(u64) -> u64);
 }
 
 /// The kernel of a level. `simd` allows vector instructions if the cpu has them.

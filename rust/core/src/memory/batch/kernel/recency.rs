@@ -45,9 +45,9 @@ impl Kernel for Recency {
         }
     }
 
-    fn widen(&mut self) {
+    fn widen(&mut self, original: &dyn Fn(u64) -> u64) {
         if let Lines::Narrow(array) = &mut self.lines {
-            self.lines = Lines::Wide(array.widen());
+            self.lines = Lines::Wide(array.widen(original));
         }
     }
 }
@@ -164,7 +164,7 @@ mod tests {
                 prop_assert_eq!(&serve(&mut vector, &words, from_cpu, dirty), &expected);
                 prop_assert_eq!(&serve(&mut wide, &words, from_cpu, dirty), &expected);
                 if index == 0 {
-                    wide.widen();
+                    wide.widen(&|compact| compact);
                 }
             }
         }

@@ -45,25 +45,27 @@ impl<P: Replacement> Ways<P> {
 impl<P: Replacement + Send> Kernel for Ways<P> {
     fn run(&mut self, requests: Requests<'_>, dirty: Dirty, out: &mut Buffer) -> Tally {
         let policy = &mut self.policy;
-        match &mut self.lines {
-            // Positions are asked for at the first level alone, but for machines with fronts of more than one level.
-            Lines::Narrow(array) if self.simd && (requests.from_cpu || requests.positions.is_empty()) => {
+        // Positions are asked for at the first level alone, but for machines with fronts of more than one level.
+        if P::HAS_VECTOR_FORM && self.simd && (requests.from_cpu || requests.positions.is_empty()) {
+            if let Lines::Narrow(array) = &mut self.lines {
                 let ask_first = requests.from_cpu && self.patience.ask_first();
                 let state = super::ways_avx2::State { array, policy, touched: &mut self.touched, room: &mut self.room };
                 let (tally, not_first) = super::ways_avx2::run(state, requests, dirty, ask_first, out);
                 if ask_first {
                     self.patience.learn(requests.count, not_first);
                 }
-                tally
+                return tally;
             }
+        }
+        match &mut self.lines {
             Lines::Narrow(array) => run(array, policy, requests, dirty, out),
             Lines::Wide(array) => run(array, policy, requests, dirty, out),
         }
     }
 
-    fn widen(&mut self) {
+    fn widen(&mut self, original: &dyn Fn(u64) -> u64) {
         if let Lines::Narrow(array) = &mut self.lines {
-            self.lines = Lines::Wide(array.widen());
+            self.lines = Lines::Wide(array.widen(original));
         }
     }
 }
@@ -178,7 +180,7 @@ mod tests {
                 prop_assert_eq!(&serve(&mut *vector, &words, dirty), &expected);
                 prop_assert_eq!(&serve(&mut *wide, &words, dirty), &expected);
                 if index == 0 {
-                    wide.widen();
+                    wide.widen(&|compact| compact);
                 }
             }
         }
