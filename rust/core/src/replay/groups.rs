@@ -38,18 +38,18 @@ impl Groups {
         self.threads.is_none() && self.ips.is_none() && self.regions.is_empty()
     }
 
-    /// Counts a reference.
-    pub fn count(&mut self, access: &Access, regions: &[Region], outcome: &Outcome) {
+    /// Counts a reference; `missed_again` are the levels that it missed once more than the outcome says.
+    pub fn count(&mut self, access: &Access, regions: &[Region], outcome: &Outcome, missed_again: &[u8]) {
         let fresh = || Group { misses: vec![0; self.levels], ..Group::default() };
         if let Some(threads) = &mut self.threads {
-            add(threads.entry(access.thread).or_insert_with(fresh), access.kind, outcome);
+            add(threads.entry(access.thread).or_insert_with(fresh), access.kind, outcome, missed_again);
         }
         if let Some(ips) = &mut self.ips {
-            add(ips.entry(access.ip).or_insert_with(fresh), access.kind, outcome);
+            add(ips.entry(access.ip).or_insert_with(fresh), access.kind, outcome, missed_again);
         }
         if !self.regions.is_empty() {
             let index = region_of(regions, access.address).unwrap_or(regions.len());
-            add(&mut self.regions[index], access.kind, outcome);
+            add(&mut self.regions[index], access.kind, outcome, missed_again);
         }
     }
 
@@ -87,7 +87,7 @@ fn keyed<K: Copy + Ord>(groups: Option<&HashMap<K, Group>>, name: impl Fn(&K) ->
     keyed
 }
 
-fn add(group: &mut Group, kind: AccessKind, outcome: &Outcome) {
+fn add(group: &mut Group, kind: AccessKind, outcome: &Outcome, missed_again: &[u8]) {
     group.references += 1;
     match kind {
         AccessKind::Read => group.reads += 1,
@@ -97,6 +97,9 @@ fn add(group: &mut Group, kind: AccessKind, outcome: &Outcome) {
     group.page_walks += u64::from(outcome.walked);
     for (level, misses) in group.misses.iter_mut().enumerate() {
         *misses += u64::from((outcome.missed >> level) & 1);
+    }
+    for &level in missed_again {
+        group.misses[usize::from(level)] += 1;
     }
     group.latency_cycles += outcome.latency_cycles;
 }

@@ -233,7 +233,7 @@ fn run_general(
             access: access_of(pieces, index, base),
         })?;
         if let Some(groups) = &mut groups {
-            groups.count(&access, &options.regions, &outcome);
+            groups.count(&access, &options.regions, &outcome, system.missed_again());
         }
     }
     Ok(())

@@ -209,23 +209,23 @@ impl BatchSystem {
         let tlb_stats = self.tlbs.as_ref().map_or(&unused, |tlbs| &tlbs.stats);
         let tlbs: Vec<TlbStats> =
             tlb_stats.iter().map(|s| TlbStats { lookups: s.reads + s.writes, misses: s.misses }).collect();
-        let page_walks = self.tlbs.as_ref().map_or(0, |tlbs| tlbs.unserved.iter().sum());
+        // References of a kind that no TLB takes are translated at no cost.
+        let unserved = |tlbs: &Cascade| {
+            let paths = tlbs.last_of_paths().into_iter().zip(tlbs.unserved);
+            paths.filter_map(|(last, walks)| last.map(|last| (last, walks))).collect::<Vec<(usize, u64)>>()
+        };
+        let walks = self.tlbs.as_ref().map_or(Vec::new(), unserved);
+        let page_walks = walks.iter().map(|(_, walks)| walks).sum();
         let served = |levels: &[LevelStats], costs: &[u64]| -> u64 {
             levels.iter().zip(costs).map(|(s, cost)| (s.reads + s.writes - s.misses) * cost).sum()
         };
         let costs = &self.costs;
         // A walk costs the hit of its path's last TLB too.
-        let walks = self.tlbs.as_ref().map_or(0, |tlbs| {
-            tlbs.last_of_paths()
-                .iter()
-                .zip(tlbs.unserved)
-                .map(|(last, n)| n * (costs.walk + last.map_or(0, |i| costs.tlbs[i])))
-                .sum()
-        });
+        let walk_cycles: u64 = walks.iter().map(|&(last, walks)| walks * (costs.walk + costs.tlbs[last])).sum();
         let latency_cycles = served(&self.caches.stats, &costs.caches)
             + self.caches.unserved.iter().sum::<u64>() * costs.memory
             + served(tlb_stats, &costs.tlbs)
-            + walks;
+            + walk_cycles;
         MemoryStats {
             references: self.references,
             fetches: self.fetches,
