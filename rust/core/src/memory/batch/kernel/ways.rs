@@ -46,16 +46,18 @@ impl<P: Replacement + Send> Kernel for Ways<P> {
     fn run(&mut self, requests: Requests<'_>, dirty: Dirty, out: &mut Buffer) -> Tally {
         let policy = &mut self.policy;
         // Positions are asked for at the first level alone, but for machines with fronts of more than one level.
-        if P::HAS_VECTOR_FORM && self.simd && (requests.from_cpu || requests.positions.is_empty()) {
-            if let Lines::Narrow(array) = &mut self.lines {
-                let ask_first = requests.from_cpu && self.patience.ask_first();
-                let state = super::ways_avx2::State { array, policy, touched: &mut self.touched, room: &mut self.room };
-                let (tally, not_first) = super::ways_avx2::run(state, requests, dirty, ask_first, out);
-                if ask_first {
-                    self.patience.learn(requests.count, not_first);
-                }
-                return tally;
+        if P::HAS_VECTOR_FORM
+            && self.simd
+            && (requests.from_cpu || requests.positions.is_empty())
+            && let Lines::Narrow(array) = &mut self.lines
+        {
+            let ask_first = requests.from_cpu && self.patience.ask_first();
+            let state = super::ways_avx2::State { array, policy, touched: &mut self.touched, room: &mut self.room };
+            let (tally, not_first) = super::ways_avx2::run(state, requests, dirty, ask_first, out);
+            if ask_first {
+                self.patience.learn(requests.count, not_first);
             }
+            return tally;
         }
         match &mut self.lines {
             Lines::Narrow(array) => run(array, policy, requests, dirty, out),
