@@ -46,6 +46,8 @@ pub struct Directory {
     stored_since: NumberMap<(u64, u32), u64>,
     // Removals after which a cpu may still hold the line in another cache, or get it there at once.
     unsettled: Vec<(usize, u64)>,
+    // A cpu and a line that it holds: one reference fills several of its caches.
+    held: Option<(usize, u64)>,
     stats: CoherenceStats,
 }
 
@@ -58,6 +60,7 @@ impl Directory {
             entries: NumberMap::default(),
             stored_since: NumberMap::default(),
             unsettled: Vec::new(),
+            held: None,
             stats: CoherenceStats::default(),
         }
     }
@@ -75,6 +78,7 @@ impl Directory {
     /// A cpu is about to refer to `bytes` bytes from `paddr` on. Counts, and takes what is demanded as done.
     pub fn before(&mut self, cpu: usize, paddr: u64, bytes: u32, is_store: bool) -> Demands {
         debug_assert!(self.unsettled.is_empty(), "the reference before was settled");
+        self.held = None;
         let line = self.line_of(paddr);
         let Some(entry) = self.entries.get_mut(&line) else { return Demands::default() };
         let mine = 1 << cpu;
@@ -130,7 +134,10 @@ impl Directory {
     /// A private cache of `cpu` was filled with a line.
     #[inline]
     pub fn note_fill(&mut self, cpu: usize, line: u64) {
-        self.entries.entry(line).or_default().holders |= 1 << cpu;
+        if self.held != Some((cpu, line)) {
+            self.held = Some((cpu, line));
+            self.entries.entry(line).or_default().holders |= 1 << cpu;
+        }
     }
 
     /// A line left a private cache of `cpu`; [`Directory::settle`] will ask whether it was the last copy.
@@ -145,6 +152,7 @@ impl Directory {
             if !holds(cpu, line)
                 && let Some(entry) = self.entries.get_mut(&line)
             {
+                self.held = None;
                 entry.holders &= !(1 << cpu);
                 entry.modified &= !(1 << cpu);
                 if entry.holders | entry.lost == 0 {

@@ -2,14 +2,26 @@
 //! up, and afterwards the directory learns which lines have left.
 
 use super::super::directory::{Demands, cpus};
-use super::levels::Levels;
+use super::levels::{Level, Levels};
 
 impl Levels {
-    /// Before a reference of `bytes` bytes is looked up. Returns whether it is a transfer, and the cycles of an upgrade.
-    pub(super) fn before_reference(&mut self, cpu: usize, paddr: u64, bytes: u32, is_store: bool) -> (bool, u64) {
+    /// Before a reference of `bytes` bytes is looked up at level `first`. Returns whether it is a transfer, and the cycles
+    /// of an upgrade.
+    pub(super) fn before_reference(
+        &mut self,
+        first: usize,
+        cpu: usize,
+        paddr: u64,
+        bytes: u32,
+        is_store: bool,
+    ) -> (bool, u64) {
         let Some(directory) = &mut self.directory else { return (false, 0) };
-        let demands = directory.before(cpu, paddr, bytes, is_store);
         let line = directory.line_of(paddr);
+        if !is_store && is_held_privately(self.levels.get(first), line) {
+            // What the cpu holds it may read, and has not lost.
+            return (false, 0);
+        }
+        let demands = directory.before(cpu, paddr, bytes, is_store);
         if demands != Demands::default() {
             self.meet(demands, line);
         }
@@ -55,4 +67,8 @@ impl Levels {
         let (levels, domains) = (&self.levels, &self.domains);
         directory.settle(|cpu, line| domains[cpu].iter().any(|&index| levels[index].cache.find(line).is_some()));
     }
+}
+
+fn is_held_privately(level: Option<&Level>, line: u64) -> bool {
+    level.is_some_and(|level| level.cpu.is_some() && level.cache.find(line).is_some())
 }

@@ -181,11 +181,11 @@ impl Levels {
         let (cpu, paddr) = (request.cpu, request.paddr);
         let is_store = kind == AccessKind::Write;
         self.missed_again.clear();
+        let first = self.first[cpu][usize::from(kind == AccessKind::Fetch)];
         let mut upgrade_cycles = 0;
         if self.directory.is_some() {
-            (request.is_transfer, upgrade_cycles) = self.before_reference(cpu, paddr, bytes, is_store);
+            (request.is_transfer, upgrade_cycles) = self.before_reference(first, cpu, paddr, bytes, is_store);
         }
-        let first = self.first[cpu][usize::from(kind == AccessKind::Fetch)];
         let latency_cycles = if is_store {
             self.store(first, &mut request, true)
         } else {

@@ -1,8 +1,8 @@
 //! Replacement policies: which line of a full set makes room.
 //!
 //! A policy is one file behind [`Replacement`]. It sees sets and ways, never addresses, and never changes the cache.
-//! To add one: its file, a variant of [`ReplacementKind`], an arm of [`with_policy`](crate::with_policy), a reference
-//! model in `tests/reference`.
+//! To add one: its file, a variant of [`ReplacementKind`](super::config::ReplacementKind), an arm of
+//! [`with_policy`](crate::with_policy), a reference model in `tests/reference`.
 
 mod bit_plru;
 mod order;
