@@ -9,6 +9,7 @@ import click
 
 from runq import __version__
 from runq.cli.machines import machines
+from runq.cli.ostep import ostep
 from runq.cli.replay import replay
 from runq.cli.trace import trace
 from runq.errors import RunqError
@@ -36,6 +37,7 @@ def program() -> None:
 
 
 program.add_command(machines)
+program.add_command(ostep)
 program.add_command(replay)
 program.add_command(trace)
 

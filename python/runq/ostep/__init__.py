@@ -1,0 +1,13 @@
+"""The exercises of the book "Operating Systems: Three Easy Pieces", with the answers of its homework tools.
+
+>>> from runq import ostep
+>>> ostep.paging_policy([1, 2, 3, 1, 4, 1], policy="LRU", cachesize=3).hits
+2
+>>> ostep.fork("a+b,b+c,b-").steps[-1].children
+{'a': ('c',), 'c': ()}
+"""
+
+from runq.ostep.fork_tree import ForkResult, Step, fork
+from runq.ostep.paging_policy import Access, PagingResult, paging_policy
+
+__all__ = ["Access", "ForkResult", "PagingResult", "Step", "fork", "paging_policy"]
