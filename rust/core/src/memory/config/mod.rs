@@ -6,11 +6,13 @@
 
 pub mod check;
 mod defaults;
+pub mod kernel;
 mod parse;
 mod set;
 mod size;
 
 pub use check::RegionRef;
+pub use kernel::KernelConfig;
 pub use parse::{from_tree, tree_from_json};
 pub use set::apply_set;
 pub use size::Size;
@@ -263,6 +265,8 @@ pub struct MachineConfig {
     pub caches: Vec<CacheConfig>,
     /// TLBs, from the cpu outwards.
     pub tlbs: Vec<TlbConfig>,
+    /// The kernel that runs on it, and what its events cost.
+    pub kernel: KernelConfig,
 }
 
 impl Default for MachineConfig {
@@ -282,6 +286,7 @@ impl Default for MachineConfig {
             coherence: Coherence::default(),
             caches: Vec::new(),
             tlbs: Vec::new(),
+            kernel: KernelConfig::default(),
         }
     }
 }

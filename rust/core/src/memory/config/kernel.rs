@@ -1,0 +1,214 @@
+//! What the kernel of a machine does and what its single events cost. All times are in nanoseconds.
+//!
+//! The defaults are those of Linux 6.x on a server core of the 2020s, rounded; presets carry measured ones.
+
+use super::Size;
+use crate::base::Picos;
+use serde::{Deserialize, Serialize};
+
+/// The kernel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct KernelConfig {
+    /// A system call that does nothing.
+    pub syscall_ns: Picos,
+    /// A change of regions (mmap, munmap, mprotect, brk, madvise), without what it does to entries.
+    pub map_ns: Picos,
+    /// One page-table entry that mprotect changes.
+    pub pte_change_ns: Picos,
+    /// A switch of processes.
+    pub context_switch_ns: Picos,
+    /// How long a process runs while others wait.
+    pub time_slice_ns: Picos,
+    /// A signal: sent and delivered.
+    pub signal_ns: Picos,
+    /// Processes that may exist at a time, zombies included.
+    pub processes_max: u32,
+    /// Levels of page tables, 4 or 5.
+    pub page_table_levels: u32,
+    /// The most that a stack grows to.
+    pub stack_limit: Size,
+    /// Swap space; 0 for none.
+    pub swap_size: Size,
+    /// Faults.
+    pub fault: FaultCosts,
+    /// New processes.
+    pub fork: ForkCosts,
+    /// Ends of processes and mappings.
+    pub teardown: TeardownCosts,
+    /// Invalidation of translations.
+    pub shootdown: ShootdownCosts,
+}
+
+/// What faults cost, from the access to its return.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FaultCosts {
+    /// A fault that maps what is there already: the zero page, a page of the page cache.
+    pub bare_ns: Picos,
+    /// A fresh zeroed page, next to the page that faulted last.
+    pub fresh_page_ns: Picos,
+    /// A fresh zeroed page elsewhere.
+    pub fresh_page_random_ns: Picos,
+    /// A copy, next to the page that faulted last.
+    pub copy_ns: Picos,
+    /// A copy elsewhere.
+    pub copy_random_ns: Picos,
+    /// A page that becomes writable in place.
+    pub reuse_ns: Picos,
+    /// The first write to a shared huge page: it is split and 4 KiB are copied.
+    pub huge_split_ns: Picos,
+    /// A page that comes back from swap.
+    pub swap_in_ns: Picos,
+    /// A page that has to go to swap first.
+    pub swap_out_ns: Picos,
+}
+
+/// What new processes cost their parent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ForkCosts {
+    /// fork of a small process.
+    pub base_ns: Picos,
+    /// An entry that was not written since the last fork.
+    pub pte_clean_ns: Picos,
+    /// An entry that was.
+    pub pte_dirtied_ns: Picos,
+    /// An entry that was, and whose frame is not beside the one before.
+    pub pte_scattered_ns: Picos,
+    /// A huge entry that was not written since the last fork.
+    pub huge_clean_ns: Picos,
+    /// A huge entry that was.
+    pub huge_dirtied_ns: Picos,
+    /// A table that on-demand fork shares.
+    pub table_shared_ns: Picos,
+    /// What the first fork of a process costs beside that.
+    pub first_ns: Picos,
+    /// vfork.
+    pub vfork_ns: Picos,
+    /// clone with a shared address space.
+    pub clone_vm_ns: Picos,
+    /// pthread_create.
+    pub thread_ns: Picos,
+    /// posix_spawn.
+    pub spawn_ns: Picos,
+    /// exec, until the new program's first instruction.
+    pub exec_ns: Picos,
+}
+
+/// What it costs to give memory back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TeardownCosts {
+    /// The end of a small process until its parent has waited for it.
+    pub exit_ns: Picos,
+    /// An entry of a page that others keep.
+    pub pte_shared_ns: Picos,
+    /// An entry whose page is freed.
+    pub page_private_ns: Picos,
+    /// A huge entry of a page that others keep.
+    pub huge_shared_ns: Picos,
+    /// A huge entry whose page is freed.
+    pub huge_private_ns: Picos,
+}
+
+/// What it costs to make TLBs forget.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ShootdownCosts {
+    /// One page.
+    pub invlpg_ns: Picos,
+    /// All pages.
+    pub flush_ns: Picos,
+    /// From how many pages on all of them are flushed.
+    pub flush_ceiling_pages: u32,
+    /// Another cpu that has to do the same: what the sender waits.
+    pub ipi_ns: Picos,
+    /// What the other cpu loses.
+    pub ipi_receive_ns: Picos,
+}
+
+const fn ns(nanos: u64) -> Picos {
+    Picos::from_nanos(nanos)
+}
+
+impl Default for KernelConfig {
+    fn default() -> Self {
+        Self {
+            syscall_ns: ns(90),
+            map_ns: ns(700),
+            pte_change_ns: ns(20),
+            context_switch_ns: ns(1000),
+            time_slice_ns: ns(4_000_000),
+            signal_ns: ns(250),
+            processes_max: 32_768,
+            page_table_levels: 4,
+            stack_limit: Size::from_bytes(8 << 20),
+            swap_size: Size::from_bytes(0),
+            fault: FaultCosts::default(),
+            fork: ForkCosts::default(),
+            teardown: TeardownCosts::default(),
+            shootdown: ShootdownCosts::default(),
+        }
+    }
+}
+
+impl Default for FaultCosts {
+    fn default() -> Self {
+        Self {
+            bare_ns: ns(450),
+            fresh_page_ns: ns(900),
+            fresh_page_random_ns: ns(1000),
+            copy_ns: ns(1800),
+            copy_random_ns: ns(2100),
+            reuse_ns: ns(500),
+            huge_split_ns: ns(6000),
+            swap_in_ns: ns(80_000),
+            swap_out_ns: ns(20_000),
+        }
+    }
+}
+
+impl Default for ForkCosts {
+    fn default() -> Self {
+        Self {
+            base_ns: ns(25_000),
+            pte_clean_ns: Picos(23_500),
+            pte_dirtied_ns: ns(47),
+            pte_scattered_ns: ns(90),
+            huge_clean_ns: ns(500),
+            huge_dirtied_ns: ns(1000),
+            table_shared_ns: ns(150),
+            first_ns: ns(50_000),
+            vfork_ns: ns(8000),
+            clone_vm_ns: ns(5000),
+            thread_ns: ns(3500),
+            spawn_ns: ns(45_000),
+            exec_ns: ns(500_000),
+        }
+    }
+}
+
+impl Default for TeardownCosts {
+    fn default() -> Self {
+        Self {
+            exit_ns: ns(37_000),
+            pte_shared_ns: ns(30),
+            page_private_ns: ns(85),
+            huge_shared_ns: ns(250),
+            huge_private_ns: ns(4500),
+        }
+    }
+}
+
+impl Default for ShootdownCosts {
+    fn default() -> Self {
+        Self {
+            invlpg_ns: ns(230),
+            flush_ns: ns(300),
+            flush_ceiling_pages: 33,
+            ipi_ns: ns(2500),
+            ipi_receive_ns: ns(2000),
+        }
+    }
+}

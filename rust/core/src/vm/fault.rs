@@ -1,0 +1,277 @@
+//! One access to memory, and the fault that it may cost.
+
+use super::address_space::{Access, Region};
+use super::frames::{Pfn, ZERO_PAGE};
+use super::page_table::{Entry, Place};
+use super::virtual_memory::{OutOfMemory, SpaceId, VirtualMemory, frame_in, order_of};
+use super::work::FaultKind;
+use std::fmt;
+
+/// An access that memory allowed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Touch {
+    /// The fault that it cost.
+    pub fault: Option<FaultKind>,
+    /// Whether the stack grew as well.
+    pub stack_grew: bool,
+    /// Pages that TLBs may hold as they were before.
+    pub invalidated: u64,
+    /// Tables that were copied since another process shared them.
+    pub tables_copied: u64,
+    /// The frame.
+    pub pfn: Pfn,
+    /// log2 of the frames of its page.
+    pub order: u32,
+}
+
+/// An access outside of all regions, or one that the region does not allow.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub struct SegmentationFault {
+    /// The address.
+    pub vaddr: u64,
+    /// What was tried.
+    pub access: Access,
+    /// The region, as a line of its process's map; nothing if there is none.
+    pub region: Option<String>,
+}
+
+impl fmt::Display for SegmentationFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "segmentation fault: {} of {:#x}, ", self.access, self.vaddr)?;
+        match &self.region {
+            Some(region) => write!(f, "which lies in {region}"),
+            None => f.write_str("which is not mapped"),
+        }
+    }
+}
+
+/// An access that ends its process.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AccessError {
+    /// It is forbidden.
+    #[error(transparent)]
+    Segmentation(#[from] SegmentationFault),
+    /// There is no memory for it.
+    #[error(transparent)]
+    OutOfMemory(#[from] OutOfMemory),
+}
+
+impl VirtualMemory {
+    /// Accesses an address: gives it memory if it has none yet.
+    pub fn access(&mut self, id: SpaceId, vaddr: u64, access: Access) -> Result<Touch, AccessError> {
+        let vpn = vaddr >> 12;
+        if let Some(touch) = self.access_again(id, vpn, access) {
+            return Ok(touch);
+        }
+        let mut touch = Touch { stack_grew: self.admit(id, vaddr, access)?, ..Touch::default() };
+        // What makes room by eviction may change the very entry: look again until nothing has to be made.
+        while !self.try_access(id, vpn, access, &mut touch)? {}
+        Ok(touch)
+    }
+
+    /// Writes a page as a whole: the number that stands for its bytes.
+    pub fn write(&mut self, id: SpaceId, vaddr: u64, contents: u64) -> Result<Touch, AccessError> {
+        let touch = self.access(id, vaddr, Access::Write)?;
+        self.frames.set_contents(touch.pfn, contents);
+        Ok(touch)
+    }
+
+    /// Reads a page as a whole.
+    pub fn read(&mut self, id: SpaceId, vaddr: u64) -> Result<(u64, Touch), AccessError> {
+        let touch = self.access(id, vaddr, Access::Read)?;
+        Ok((self.frames.contents(touch.pfn), touch))
+    }
+
+    /// The way of most accesses: the table of level 1 that served the last one has the page, and allows it.
+    fn access_again(&mut self, id: SpaceId, vpn: u64, access: Access) -> Option<Touch> {
+        let (base, table) = self.space(id).recent?;
+        if vpn >> 9 != base || access == Access::Execute {
+            return None;
+        }
+        let index = usize::try_from(vpn & 511).expect("below 512");
+        let entry = self.tables.entries(table)[index];
+        let is_write = access == Access::Write;
+        if !entry.allows(is_write) {
+            return None;
+        }
+        let used = entry.used(is_write);
+        if used != entry {
+            self.tables.set(Place { table, index, level: 1 }, used);
+        }
+        self.note_use(entry.pfn());
+        Some(Touch { pfn: entry.pfn(), ..Touch::default() })
+    }
+
+    /// Whether regions allow the access; grows a stack if that makes it so, and says whether it did.
+    fn admit(&mut self, id: SpaceId, vaddr: u64, access: Access) -> Result<bool, SegmentationFault> {
+        let vpn = vaddr >> 12;
+        let region = self.space(id).region(vpn);
+        if region.is_some_and(|region| region.permissions.allow(access)) {
+            return Ok(false);
+        }
+        let denied = SegmentationFault { vaddr, access, region: region.map(Region::to_string) };
+        if region.is_none() && access != Access::Execute && self.space_mut(id).grow_stack(vpn) {
+            return Ok(true);
+        }
+        Err(denied)
+    }
+
+    /// One attempt. Returns whether it came to an end; if not, the page tables have changed and it starts again.
+    fn try_access(&mut self, id: SpaceId, vpn: u64, access: Access, touch: &mut Touch) -> Result<bool, OutOfMemory> {
+        let root = self.space(id).root;
+        let place = self.tables.find(root, vpn, &self.frames);
+        let entry = self.tables.entry(place);
+        let is_write = access == Access::Write;
+        let is_change = !entry.is_present() || is_write;
+        let shares_table = self.shares_table(root, vpn);
+        if is_change && shares_table {
+            if self.own_table(root, vpn)? {
+                touch.tables_copied += 1;
+            }
+            return Ok(false);
+        }
+        if entry.is_absent() {
+            return self.map_in(id, vpn, access, place, touch);
+        }
+        if !entry.is_present() {
+            return self.swap_in(id, vpn, place, touch);
+        }
+        if is_write && !entry.is_writable() && self.is_private(id, vpn) {
+            return self.write_protected(id, vpn, place, touch);
+        }
+        let entry = if is_write { entry.writable() } else { entry };
+        self.tables.set(place, entry.used(is_write));
+        (touch.pfn, touch.order) = (frame_in(entry, place.level, vpn), order_of(place.level));
+        self.note_use(touch.pfn);
+        self.remember(id, vpn, place, shares_table);
+        Ok(true)
+    }
+
+    /// Maps what was never mapped: a page of an object, a huge page, the zero page or a fresh frame.
+    fn map_in(
+        &mut self,
+        id: SpaceId,
+        vpn: u64,
+        access: Access,
+        place: Place,
+        touch: &mut Touch,
+    ) -> Result<bool, OutOfMemory> {
+        let region = self.space(id).region(vpn).expect("the access was admitted").clone();
+        if let Some((object, page)) = self.object_page(&region, vpn) {
+            let known = self.objects.page(object, page);
+            if self.reserve(u64::from(place.level) - u64::from(known.is_some()))? {
+                return Ok(false);
+            }
+            let pfn = known.unwrap_or_else(|| {
+                let pfn = self.frames.allocate(0).expect("a frame was reserved");
+                self.objects.set_page(object, page, pfn, &mut self.frames);
+                pfn
+            });
+            let entry = Entry::leaf(pfn, false);
+            let entry = if region.permissions.write { entry.writable() } else { entry };
+            self.put(id, vpn, 0, entry.used(access == Access::Write));
+            touch.fault = Some(FaultKind::File);
+            return Ok(false);
+        }
+        if let Some(entry) = self.huge_block(&region, vpn, place) {
+            self.put(id, vpn >> region.page_order << region.page_order, region.page_order, entry.writable());
+            touch.fault = Some(FaultKind::HugeFirstTouch);
+            return Ok(false);
+        }
+        let is_write = access == Access::Write;
+        if self.reserve(u64::from(place.level) - u64::from(!is_write))? {
+            return Ok(false);
+        }
+        if is_write {
+            let pfn = self.frames.allocate(0).expect("a frame was reserved");
+            self.put(id, vpn, 0, Entry::leaf(pfn, false).writable().used(true));
+            self.track(pfn, vpn);
+            touch.fault = Some(FaultKind::FirstTouch);
+        } else {
+            self.put(id, vpn, 0, Entry::leaf(ZERO_PAGE, false));
+            touch.fault = Some(FaultKind::ZeroPage);
+        }
+        Ok(false)
+    }
+
+    /// A block for the huge page around a page, if the region wants one there and memory has one and its tables.
+    fn huge_block(&mut self, region: &Region, vpn: u64, place: Place) -> Option<Entry> {
+        let order = region.page_order;
+        let start = vpn >> order << order;
+        let fits = order > 0 && start >= region.start && start + (1 << order) <= region.end;
+        let level = order / 9 + 1;
+        // The tables above the entry come from what the block leaves.
+        if !fits || place.level < level || self.frames.free() < (1 << order) + u64::from(place.level - level) {
+            return None;
+        }
+        let first = self.frames.allocate(order)?;
+        if self.frames.free() < u64::from(place.level - level) {
+            self.frames.retain(first, order);
+            self.frames.release(first, order);
+            return None;
+        }
+        Some(Entry::leaf(first, true))
+    }
+
+    /// A store to an entry that is read-only though its region is not.
+    fn write_protected(&mut self, id: SpaceId, vpn: u64, place: Place, touch: &mut Touch) -> Result<bool, OutOfMemory> {
+        let entry = self.tables.entry(place);
+        if entry.is_huge() {
+            if self.frames.is_block_exclusive(entry.pfn(), order_of(place.level)) {
+                self.tables.set(place, entry.writable());
+                touch.fault = Some(touch.fault.unwrap_or(FaultKind::Reuse));
+            } else if !self.reserve(2)? {
+                self.split_entry(place, vpn);
+                touch.fault = Some(FaultKind::HugeCow);
+                touch.invalidated = 1;
+            }
+            return Ok(false);
+        }
+        let old = entry.pfn();
+        if old != ZERO_PAGE && self.frames.references(old) == 1 {
+            self.tables.set(place, entry.writable());
+            touch.fault = Some(touch.fault.unwrap_or(FaultKind::Reuse));
+            return Ok(false);
+        }
+        if self.reserve(1)? {
+            return Ok(false);
+        }
+        let new = self.frames.allocate(0).expect("a frame was reserved");
+        self.frames.copy(old, new, 0);
+        self.frames.retain(new, 0);
+        self.tables.set(place, Entry::leaf(new, false).writable().used(true));
+        if old == ZERO_PAGE {
+            self.space_mut(id).resident_pages += 1;
+        } else {
+            self.drop_leaf(entry, 0);
+        }
+        self.track(new, vpn);
+        let kind = if old == ZERO_PAGE { FaultKind::WriteAfterZero } else { FaultKind::CowCopy };
+        touch.fault = Some(touch.fault.unwrap_or(kind));
+        touch.invalidated = 1;
+        Ok(false)
+    }
+
+    /// Sets a leaf entry where there is none, counts its frames and makes the tables above. Frames were reserved.
+    fn put(&mut self, id: SpaceId, vpn: u64, order: u32, entry: Entry) {
+        let root = self.space(id).root;
+        let place = self.tables.place(root, vpn, order / 9 + 1, &mut self.frames).expect("frames were reserved");
+        self.frames.retain(entry.pfn(), order);
+        self.tables.set(place, entry);
+        if entry.pfn() != ZERO_PAGE {
+            self.space_mut(id).resident_pages += 1 << order;
+        }
+    }
+
+    /// Whether stores by one process are hidden from the others here.
+    fn is_private(&self, id: SpaceId, vpn: u64) -> bool {
+        self.space(id).region(vpn).is_none_or(|region| region.object.is_none())
+    }
+
+    /// Keeps the table for the next access, unless a store through it has to be seen by the slow way.
+    fn remember(&mut self, id: SpaceId, vpn: u64, place: Place, shares_table: bool) {
+        if place.level == 1 {
+            self.space_mut(id).recent = (!shares_table).then_some((vpn >> 9, place.table));
+        }
+    }
+}
