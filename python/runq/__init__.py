@@ -10,13 +10,17 @@ from runq import machines, trace
 from runq._core import __version__
 from runq.errors import (
     ConfigError,
+    KernelError,
+    OutOfMemory,
     ReplayError,
     RunqError,
+    SegmentationFault,
     TraceError,
     TraceFileError,
     TraceNotFoundError,
     TracePipeError,
 )
+from runq.kernel import Kernel
 from runq.machine import Cache, Machine, Region, Tlb
 from runq.replay import replay
 from runq.result import ReplayResult
@@ -24,11 +28,15 @@ from runq.result import ReplayResult
 __all__ = [
     "Cache",
     "ConfigError",
+    "Kernel",
+    "KernelError",
     "Machine",
+    "OutOfMemory",
     "Region",
     "ReplayError",
     "ReplayResult",
     "RunqError",
+    "SegmentationFault",
     "Tlb",
     "TraceError",
     "TraceFileError",

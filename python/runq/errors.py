@@ -2,8 +2,11 @@
 
 __all__ = [
     "ConfigError",
+    "KernelError",
+    "OutOfMemory",
     "ReplayError",
     "RunqError",
+    "SegmentationFault",
     "TraceError",
     "TraceFileError",
     "TraceNotFoundError",
@@ -46,3 +49,26 @@ class TracePipeError(TraceFileError, BrokenPipeError):
 
 class ReplayError(RunqError):
     """A trace that the machine cannot replay to its end."""
+
+
+class KernelError(RunqError):
+    """A system call of a simulated process that was refused, or that ended the process."""
+
+
+class SegmentationFault(KernelError):
+    """An access that no region allows. The process has ended; others go on."""
+
+    def __init__(self, message: str, pid: int, address: int, access: str, region: str | None) -> None:
+        super().__init__(message)
+        self.pid = pid
+        self.address = address
+        self.access = access
+        self.region = region
+
+
+class OutOfMemory(KernelError):
+    """Memory was full and the calling process was ended for it; `pid` is None if nobody could be ended."""
+
+    def __init__(self, message: str, pid: int | None) -> None:
+        super().__init__(message)
+        self.pid = pid

@@ -14,6 +14,7 @@ import msgspec
 
 from runq import _core
 from runq.errors import ConfigError
+from runq.kernel_config import KernelConfig
 
 __all__ = ["Cache", "Machine", "PageSize", "Policy", "Region", "StreamKind", "Tlb"]
 
@@ -126,6 +127,7 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
     coherence: Literal["mesi", "none"] = "mesi"
     caches: Sequence[Cache] = ()
     tlbs: Sequence[Tlb] = ()
+    kernel: KernelConfig = KernelConfig()
 
     def __post_init__(self) -> None:
         """Freezes the lists."""
@@ -198,13 +200,24 @@ def load_toml(content: bytes, name: str) -> dict[str, Any]:
 
 def _toml_lines(machine: Machine) -> Iterable[str]:
     yield f"name = {_toml(machine.name)}"
-    yield from _toml_fields(machine, skip=("name", "caches", "tlbs"))
+    yield from _toml_fields(machine, skip=("name", "caches", "tlbs", "kernel"))
     for title, levels in (("caches", machine.caches), ("tlbs", machine.tlbs)):
         for level in levels:
             yield ""
             yield f"[[{title}]]"
             yield f"name = {_toml(level.name)}"
             yield from _toml_fields(level, skip=("name",))
+    yield from _toml_table("kernel", machine.kernel)
+
+
+def _toml_table(title: str, table: msgspec.Struct) -> Iterable[str]:
+    """A table and those in it; what is empty is left out."""
+    below = [field.name for field in msgspec.structs.fields(table) if isinstance(field.default, msgspec.Struct)]
+    lines = list(_toml_fields(table, skip=tuple(below)))
+    if lines:
+        yield from ("", f"[{title}]", *lines)
+    for name in below:
+        yield from _toml_table(f"{title}.{name}", getattr(table, name))
 
 
 def _toml_fields(value: msgspec.Struct, skip: tuple[str, ...]) -> Iterable[str]:

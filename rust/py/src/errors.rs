@@ -4,6 +4,7 @@ use pyo3::call::PyCallArgs;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use runq_core::base::ConfigError;
+use runq_core::kernel::KernelError;
 use runq_core::replay::ReplayError;
 use runq_core::trace::TraceError;
 use std::io::ErrorKind;
@@ -17,6 +18,8 @@ pub enum Failure {
     Trace(TraceError),
     /// A trace that the machine cannot replay to its end.
     Replay(ReplayError),
+    /// A system call that was refused, or that ended its process.
+    Kernel(KernelError),
 }
 
 impl From<ConfigError> for Failure {
@@ -42,6 +45,7 @@ impl From<Failure> for PyErr {
         Python::attach(|py| match failure {
             Failure::Config(error) => raise(py, "ConfigError", (error.path, error.rule, error.value)),
             Failure::Replay(error) => raise(py, "ReplayError", (error.to_string(),)),
+            Failure::Kernel(error) => raise_kernel(py, &error),
             Failure::Trace(error) => raise(py, trace_class(&error), (error.to_string(),)),
         })
     }
@@ -58,6 +62,20 @@ fn trace_class(error: &TraceError) -> &'static str {
             _ => "TraceFileError",
         },
         TraceError::Malformed { .. } => "TraceError",
+    }
+}
+
+/// The exception of a system call.
+fn raise_kernel(py: Python<'_>, error: &KernelError) -> PyErr {
+    let text = error.to_string();
+    match error {
+        KernelError::Segmentation { pid, fault, .. } => {
+            let details = (text, pid.0, fault.vaddr, fault.access.to_string(), fault.region.clone());
+            raise(py, "SegmentationFault", details)
+        }
+        KernelError::OutOfMemory { pid, .. } => raise(py, "OutOfMemory", (text, Some(pid.0))),
+        KernelError::Exhausted(_) => raise(py, "OutOfMemory", (text, None::<u32>)),
+        _ => raise(py, "KernelError", (text,)),
     }
 }
 

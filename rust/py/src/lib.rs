@@ -9,6 +9,7 @@ mod buffer;
 mod columns;
 mod config;
 mod errors;
+mod kernel;
 mod pump;
 mod reader;
 mod replay;
@@ -25,6 +26,8 @@ mod _core {
     use super::arrow_out::arrow_stream;
     #[pymodule_export]
     use super::config::{machine_check, machine_resolve, machine_set};
+    #[pymodule_export]
+    use super::kernel::PyKernel;
     #[pymodule_export]
     use super::replay::{Replayed, replay};
     #[pymodule_export]

@@ -5,40 +5,26 @@
 
 mod costs;
 mod error;
+mod inspect;
 pub mod ledger;
 mod lifecycle;
+mod options;
 mod process;
 mod syscalls;
 
 pub use costs::Costs;
 pub use error::KernelError;
 pub use ledger::{Account, Ledger};
+pub use options::KernelOptions;
 pub use process::{End, INIT, Pid, Process, State};
 pub use syscalls::MapCall;
 
 use crate::base::Picos;
 use crate::memory::config::MachineConfig;
 use crate::vm::address_space::Access;
-use crate::vm::frames::FramePlacement;
-use crate::vm::swap::SwapPolicy;
 use crate::vm::work::{FaultKind, ForkWork};
-use crate::vm::{AccessError, ForkPolicy, Image, OutOfMemory, SpaceId, Touch, VirtualMemory, VmConfig};
+use crate::vm::{AccessError, Image, OutOfMemory, SpaceId, Touch, VirtualMemory, VmConfig};
 use std::collections::BTreeMap;
-
-/// What a kernel is told beside the machine.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KernelOptions {
-    /// Where frames are taken from.
-    pub placement: FramePlacement,
-    /// Which page makes room when memory is full.
-    pub swap_policy: SwapPolicy,
-    /// Whether addresses are drawn from the seed.
-    pub aslr: bool,
-    /// What a fork does with tables.
-    pub fork_policy: ForkPolicy,
-    /// Of all random numbers.
-    pub seed: u64,
-}
 
 /// A line of the kernel's log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,6 +52,8 @@ pub struct Kernel {
     now: Picos,
     /// What calls have cost since it was last taken.
     bill: Ledger,
+    /// What all calls have cost.
+    billed: Ledger,
     /// Processes that may go on, since it was last taken.
     woken: Vec<Pid>,
     /// By cpu: who runs there.
@@ -100,6 +88,7 @@ impl Kernel {
             processes_max: config.processes_max,
             now: Picos::ZERO,
             bill: Ledger::default(),
+            billed: Ledger::default(),
             woken: Vec::new(),
             running: vec![None; machine.cpus as usize],
             interrupted: Vec::new(),
@@ -239,6 +228,7 @@ impl Kernel {
     /// Adds to what the call costs and to what the process has cost.
     fn charge(&mut self, pid: Pid, cost: Ledger) {
         self.bill += cost;
+        self.billed += cost;
         if let Some(process) = self.processes.get_mut(&pid) {
             process.ledger += cost;
         }

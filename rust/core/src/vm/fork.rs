@@ -41,7 +41,7 @@ impl VirtualMemory {
         let resident_pages = if is_on_demand {
             self.space(parent).resident_pages
         } else {
-            (work.clean + work.dirtied + work.scattered) + 512 * (work.huge_clean + work.huge_dirtied)
+            work.resident_pages()
         };
         self.space_mut(parent).recent = None;
         let mut space = self.space(parent).twin(root);
@@ -64,6 +64,7 @@ impl VirtualMemory {
         }
         let copy = self.tables.place(root, vpn, 1, &mut self.frames).expect("frames were reserved").table;
         let (frames, reclaim) = (&mut self.frames, &mut self.reclaim);
+        let mut zero_pages = 0;
         self.tables.transform(table, copy, range, |_, entry| {
             if !entry.is_present() {
                 reclaim.as_mut().expect("only swap makes such entries").slots.retain(entry.pfn().0);
@@ -72,6 +73,7 @@ impl VirtualMemory {
             }
             let pfn = entry.pfn().0;
             frames.retain(entry.pfn(), 0);
+            zero_pages += u64::from(entry.pfn() == ZERO_PAGE);
             let follows = last_pfn.is_none_or(|last| last.abs_diff(pfn) == 1);
             *last_pfn = Some(pfn);
             match (entry.is_writable(), follows) {
@@ -81,11 +83,13 @@ impl VirtualMemory {
             }
             (entry.read_only(), entry.read_only())
         });
+        work.zero_pages += zero_pages;
     }
 
     fn fork_huge(&mut self, root: TableId, place: Place, vpn: u64, work: &mut ForkWork) {
         let entry = self.tables.entry(place);
         self.frames.retain(entry.pfn(), order_of(place.level));
+        work.huge_pages += 1 << order_of(place.level);
         if entry.is_writable() {
             work.huge_dirtied += 1;
         } else {

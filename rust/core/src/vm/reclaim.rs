@@ -15,7 +15,7 @@ const UNTRACKED: u64 = u64::MAX;
 #[derive(Debug)]
 pub(super) struct Reclaim {
     pub(super) slots: Slots,
-    policy: Box<dyn PageReplacement + Send>,
+    policy: Box<dyn PageReplacement>,
     /// By frame: the page that it shows, the same in every address space that shares it.
     pages: Vec<u64>,
     /// Frames whose page is in a slot as well.

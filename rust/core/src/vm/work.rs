@@ -98,7 +98,7 @@ impl AddAssign for FaultCounts {
 }
 
 /// What a fork copied: leaf entries of the parent by their state.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ForkWork {
     /// Entries that were read-only already: not written since the last fork.
     pub clean: u64,
@@ -110,12 +110,23 @@ pub struct ForkWork {
     pub huge_clean: u64,
     /// Huge entries that were writable.
     pub huge_dirtied: u64,
+    /// Of the clean ones, those that show the zero page.
+    pub zero_pages: u64,
+    /// Pages of 4 KiB under huge entries.
+    pub huge_pages: u64,
     /// Entries that named a slot of the swap.
     pub swapped: u64,
     /// Tables made for the child.
     pub tables: u64,
     /// Tables of level 1 that the child shares with the parent.
     pub shared_tables: u64,
+}
+
+impl ForkWork {
+    /// Pages of 4 KiB that the child has in memory.
+    pub fn resident_pages(&self) -> u64 {
+        self.clean + self.dirtied + self.scattered - self.zero_pages + self.huge_pages
+    }
 }
 
 /// What the removal of a range, or of all, dropped.

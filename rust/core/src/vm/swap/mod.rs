@@ -16,7 +16,7 @@ pub use slots::Slots;
 use serde::{Deserialize, Serialize};
 
 /// Chooses the page that goes. Pages are small numbers: those of their frames.
-pub trait PageReplacement: std::fmt::Debug {
+pub trait PageReplacement: std::fmt::Debug + Send + Sync {
     /// A page came into memory.
     fn insert(&mut self, page: u32);
     /// A page in memory was accessed.
@@ -46,7 +46,7 @@ pub enum SwapPolicy {
 
 impl SwapPolicy {
     /// The policy without pages; nothing for `opt`, which has to know the future.
-    pub fn build(self, seed: u64) -> Option<Box<dyn PageReplacement + Send>> {
+    pub fn build(self, seed: u64) -> Option<Box<dyn PageReplacement>> {
         Some(match self {
             Self::Fifo => Box::<fifo::Fifo>::default(),
             Self::Lru => Box::<lru::Lru>::default(),

@@ -29,12 +29,7 @@ pub fn run(pages: &[u64], frames: u64, policy: SwapPolicy, seed: u64) -> Outcome
     }
 }
 
-fn run_policy(
-    string: &[u32],
-    pages: usize,
-    frames: u64,
-    mut policy: Box<dyn super::PageReplacement + Send>,
-) -> Outcome {
+fn run_policy(string: &[u32], pages: usize, frames: u64, mut policy: Box<dyn super::PageReplacement>) -> Outcome {
     let mut outcome = Outcome::default();
     let (mut is_resident, mut resident) = (vec![false; pages], 0);
     for &page in string {

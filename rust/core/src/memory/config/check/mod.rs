@@ -5,6 +5,7 @@
 
 mod cache;
 mod hierarchy;
+mod kernel;
 mod region;
 mod tlb;
 
@@ -60,6 +61,7 @@ impl MachineConfig {
         for (index, tlb) in self.tlbs.iter().enumerate() {
             tlb::check(tlb, &format!("tlbs[{index}]"), self.cpus)?;
         }
+        kernel::check(&self.kernel)?;
         hierarchy::check(self)
     }
 
