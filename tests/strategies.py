@@ -9,6 +9,7 @@ from random import Random
 from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
+from reference.machine import complete
 
 ORDERED = ["lru", "mru", "lip", "fifo", "random"]  # those that go beyond 32 ways
 POLICIES = [*ORDERED, "tree-plru", "bit-plru", "srrip", "brrip", "drrip"]
@@ -132,6 +133,41 @@ def tlbs(draw: st.DrawFn, *, count: int, page_sizes: list[str], policies: list[s
 
 
 @st.composite
+def structure_caches(draw: st.DrawFn, *, levels: int) -> list[dict[str, Any]]:
+    """Caches of the entries of some levels."""
+    chosen = []
+    for level in draw(st.lists(st.sampled_from(range(2, levels + 1)), max_size=3, unique=True)):
+        sets, ways = draw(st.sampled_from([1, 1, 2])), draw(st.sampled_from([1, 2, 3, 40]))
+        if sets == 1:
+            chosen.append({"level": level, "entries": ways} | ({"ways": ways} if draw(st.booleans()) else {}))
+        else:
+            chosen.append({"level": level, "entries": 2 * min(ways, 3), "ways": min(ways, 3)})
+    return chosen
+
+
+@st.composite
+def page_walks(draw: st.DrawFn, *, caches: list[dict[str, Any]]) -> dict[str, Any]:
+    """Page walks that read tables."""
+    levels, host_levels = draw(st.sampled_from([4, 5])), draw(st.sampled_from([4, 5]))
+    walk: dict[str, Any] = {"levels": levels, "structure_caches": draw(structure_caches(levels=levels))}
+    path = [
+        cache["name"]
+        for cache in complete({"caches": caches})["caches"]
+        if cache["kind"] != "instruction" and cache["inclusion"] != "exclusive"
+    ]
+    if path and draw(st.booleans()):
+        walk["first_cache"] = draw(st.sampled_from(path))
+    if draw(st.booleans()):
+        walk |= {"start_cycles": draw(st.integers(0, 20)), "asid_tagged": False}
+    if draw(st.booleans()):
+        walk["host_page_size"] = draw(st.sampled_from(["4KiB", "4KiB", "2MiB", "1GiB"]))
+        walk["host_levels"] = host_levels
+        walk["nested_tlb_entries"] = draw(st.sampled_from([0, 0, 1, 3, 40]))
+        walk["host_structure_caches"] = draw(structure_caches(levels=host_levels))
+    return walk
+
+
+@st.composite
 def machines(
     draw: st.DrawFn,
     *,
@@ -142,6 +178,8 @@ def machines(
     policies: list[str] = POLICIES,
     prefetchers: list[str] = PREFETCHERS,
     is_plain: bool = False,
+    walks: Sequence[bool] = (False, True),
+    placements: Sequence[str] = ("identity", "contiguous", "random"),
 ) -> dict[str, Any]:
     """A machine; its page sizes in use are the machine's own and those that its options' regions name."""
     chosen_cpus = draw(st.sampled_from(cpus))
@@ -163,9 +201,11 @@ def machines(
         )
     machine["tlbs"] = draw(tlbs(count=tlb_count, page_sizes=page_sizes, policies=policies))
     machine["page_size"] = draw(st.sampled_from(page_sizes))
-    machine["placement"] = draw(st.sampled_from(["identity", "contiguous", "random"]))
+    machine["placement"] = draw(st.sampled_from(placements))
     machine["present_write_backs"] = draw(st.booleans())
     machine["mlp"] = draw(st.sampled_from([1, 1, 2, 7, 100]))
+    if tlb_count and machine["placement"] != "identity" and draw(st.sampled_from(walks)):
+        machine["page_walk"] = draw(page_walks(caches=machine.get("caches", [])))
     if draw(rarely(True, False)):
         machine |= {"memory_latency_cycles": 90, "transfer_cycles": 33, "page_walk_cycles": 11}
     return machine
@@ -269,7 +309,9 @@ def cases(
     machine = draw(machines(page_sizes=page_sizes, **limits))
     chosen = draw(options(page_sizes=page_sizes, is_threaded=is_threaded, is_apart=is_apart))
     in_use = {machine["page_size"]} | {each["page_size"] for each in chosen["regions"] if "page_size" in each}
-    if len(in_use) > 1 and machine["placement"] == "random":
+    host = machine.get("page_walk", {}).get("host_page_size")
+    if len(in_use) > 1 and machine["placement"] == "random" and not host:
         machine["placement"] = "contiguous"
+    in_use = {host} if host else in_use
     machine["memory_size"] = draw(memory_sizes(max(in_use, key=lambda size: PAGE_BYTES[size])))
     return Case(draw(traces(bases=bases, is_threaded=is_threaded, max_length=max_length)), machine, chosen)

@@ -71,6 +71,20 @@ def test_replay_prints_a_table(din: Path) -> None:
         assert word in done.stdout
 
 
+def test_page_walks_are_told_by_level_of_the_tables_and_by_what_served_them(din: Path) -> None:
+    walk = ["--set", "placement=random", "--set", 'page_walk.structure_caches=[{"level": 2, "entries": 8}]']
+    done = run(
+        "replay", din, *walk, "--set", "page_walk.host_page_size=4KiB", "--set", "page_walk.nested_tlb_entries=4"
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    for word in ("page tables", "level 4", "host level 1", "nested TLB", "cycles a walk", "% from memory"):
+        assert word in done.stdout
+    tree = run_json("replay", din, *walk)
+    assert tree["page_walk"]["walks"] == tree["page_walks"] > 0
+    assert set(tree["page_walk"]["structure_caches"]) == {"2"}
+    assert tree["config"]["page_walk"]["structure_caches"] == [{"level": 2, "entries": 8, "ways": 8}]
+
+
 def test_replay_prints_the_json_of_the_api(din: Path) -> None:
     tree = run_json("replay", din, "--machine", "zen-4", "--seed", "3", "--by-thread", "--by-ip", "2")
     result = runq.replay(din, "zen-4", seed=3, by_thread=True, by_ip=2)

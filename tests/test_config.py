@@ -22,6 +22,18 @@ def machine(**fields: Any) -> runq.Machine:
     return runq.Machine(**{"caches": [L1D, L2], "tlbs": [STLB], **fields})
 
 
+WALK = runq.PageWalk(
+    levels=5,
+    structure_caches=[runq.StructureCache(level=2, entries=32, ways=4), runq.StructureCache(level=3, entries=4)],
+    host_page_size="2MiB",
+    host_structure_caches=[runq.StructureCache(level=4, entries=1)],
+)
+
+
+def walking(**fields: Any) -> runq.Machine:
+    return machine(placement="random", page_walk=runq.PageWalk(**fields))
+
+
 def change(value: Any, **fields: Any) -> Any:
     return msgspec.structs.replace(value, **fields)
 
@@ -53,6 +65,25 @@ BROKEN = [
     (
         machine(caches=[L1D, L2, change(L2, name="L3", size="320TiB")]),
         "caches[2].size: must be at most 67108864 lines over all cpus, got 320TiB",
+    ),
+    (
+        machine(page_walk=runq.PageWalk()),
+        "placement: must be contiguous or random with page_walk, whose tables need places, got identity",
+    ),
+    (walking(levels=3), "page_walk.levels: must be 4 or 5, got 3"),
+    (
+        walking(first_cache="STLB"),
+        'page_walk.first_cache: must name a cache of the data path that is not exclusive (L1D, L2), got "STLB"',
+    ),
+    (walking(nested_tlb_entries=4), "page_walk.nested_tlb_entries: must not be given without host_page_size, got 4"),
+    (
+        walking(structure_caches=[runq.StructureCache(level=1, entries=4)]),
+        "page_walk.structure_caches[0].level: must be between 2 and 4, for the leaves of level 1 point to no "
+        "table, got 1",
+    ),
+    (
+        walking(structure_caches=[runq.StructureCache(level=2, entries=12, ways=4)]),
+        "page_walk.structure_caches[0].entries: must be ways (4) times a power of two, got 12",
     ),
     (machine(caches=[L1D, L1D]), 'caches[1].name: must be unique among caches and tlbs (caches[0] has it), got "L1D"'),
     (
@@ -123,7 +154,7 @@ def test_unusual_geometry_is_taken(fields: dict[str, Any]) -> None:
 
 
 def test_repr_is_the_code_that_rebuilds_it() -> None:
-    full = machine(cpus=4, placement="random", memory_size=1 << 30)
+    full = machine(cpus=4, placement="random", memory_size=1 << 30, page_walk=WALK)
     assert eval(repr(full)) == full
     assert repr(L1D) == "runq.Cache('L1D', size='48KiB', ways=12)"
     region = runq.Region("heap", start=0, end="1GiB", page_size="2MiB")
@@ -154,7 +185,9 @@ def test_check_writes_sizes_as_usual_and_changes_nothing_else() -> None:
 
 
 def test_resolve_writes_out_kinds_and_latencies() -> None:
-    resolved = machine().resolve()
+    resolved = machine(placement="random", page_walk=WALK).resolve()
+    assert resolved.page_walk.first_cache == "L1D"
+    assert [cache.ways for cache in resolved.page_walk.structure_caches] == [4, 4]
     assert [(cache.kind, cache.latency_cycles) for cache in resolved.caches] == [("data", 4), ("unified", 14)]
     assert [(tlb.kind, tlb.hit_cycles) for tlb in resolved.tlbs] == [("unified", 0)]
 
@@ -162,8 +195,9 @@ def test_resolve_writes_out_kinds_and_latencies() -> None:
 def test_file_that_was_written_reads_as_the_same_machine(tmp_path: Path) -> None:
     full = machine(name='two "quoted" \\ names', cpus=2, present_write_backs=False).check()
     path = tmp_path / "machine.toml"
-    path.write_text(full.to_toml())
-    assert runq.Machine.from_toml(path) == full
+    for each in (full, change(full, placement="random", page_walk=WALK), change(full, placement="random").check()):
+        path.write_text(each.to_toml())
+        assert runq.Machine.from_toml(path) == each
 
 
 @given(st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=64).filter(str.strip))
@@ -222,6 +256,16 @@ def test_set_changes_values_by_path() -> None:
     assert changed.tlbs[1].page_sizes == ("4KiB", "2MiB")
     assert changed.present_write_backs is False
     assert golden.with_set("tlbs=[]").tlbs == ()
+    walking = golden.with_set("placement=random", "page_walk.levels=5", "page_walk.structure_caches=[]")
+    assert walking.page_walk == runq.PageWalk(levels=5)
+    nested = walking.with_set(
+        'page_walk.structure_caches=[{"level": 2, "entries": 8}]', "page_walk.host_page_size=4KiB"
+    )
+    walk = nested.with_set("page_walk.structure_caches[0].entries=16").page_walk
+    assert walk == runq.PageWalk(
+        levels=5, structure_caches=[runq.StructureCache(level=2, entries=16)], host_page_size="4KiB"
+    )
+    assert nested.with_set("page_walk=null").page_walk is None
     assert golden.with_set() == golden
 
 
@@ -238,6 +282,8 @@ def test_set_holds_the_rules_after_all_changes() -> None:
         ("caches.L9.ways=1", 'caches: the path must name one of L1D ([0]), L2 ([1]), L3 ([2]), got "L9.ways"'),
         ("caches[3].ways=1", 'caches: the path must name one of L1D ([0]), L2 ([1]), L3 ([2]), got "[3].ways"'),
         ("caches.L1D.wayz=1", "caches[0].wayz: unknown field, expected one of name, size, ways"),
+        ("page_walk.depth=4", "page_walk.depth: unknown field, expected one of levels, start_cycles"),
+        ("page_walk=4", "page_walk: must be a table, got 4"),
         ("cash=1", "cash: unknown field, expected one of name, cpus"),
         ("cpus", 'set: must be path=value, got "cpus"'),
         ("mlp.x=1", 'mlp: the path must end here, where 1 stands, got "x"'),

@@ -1,5 +1,6 @@
 """Laws that hold whatever the trace: checked on the simulator alone, so also on traces too long for the references."""
 
+import itertools
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from runq.errors import ReplayError
 from simulator import Access, level, simulate
 from strategies import FEW_LINES, POLICIES, Case, caches, cases, traces
 
-COUNTED = ("levels", "per_cpu", "tlbs", "page_walks", "coherence", "accesses", "latency_cycles")
+COUNTED = ("levels", "per_cpu", "tlbs", "page_walks", "page_walk", "coherence", "accesses", "latency_cycles")
 SMALL = st.sampled_from([1, 2, 4, 8])
 
 long_traces = traces(max_length=1000)
@@ -94,6 +95,33 @@ def test_next_level_is_asked_for_what_misses_inside(
             assert outer["write_backs_in"] == inner["write_backs"]
 
 
+@given(cases(max_length=1000, tlb_counts=[1, 2], placements=["contiguous", "random"], walks=[True]))
+def test_reads_of_page_walks_add_up(case: Case) -> None:
+    result = whole(case)
+    walk, levels = result["page_walk"], [counters for _, counters in result["levels"]]
+    assert walk["walks"] == result["page_walks"]
+    assert walk["reads"] == sum(walk["reads_by_level"]) + sum(walk["host_reads_by_level"])
+    assert walk["reads"] == sum(walk["reads_served"]) + walk["reads_from_memory"] + walk["reads_from_other_cpus"]
+    assert walk["walk_cycles"] <= result["latency_cycles"]
+    data = [place for place, each in enumerate(complete(case.machine)["caches"]) if each["kind"] != "instruction"]
+    first = case.machine["page_walk"].get("first_cache")
+    names = [name for name, _ in result["levels"]]
+    asked = [levels[place] for place in data if first is None or place >= names.index(first)]
+    assert not asked or asked[0]["walk_reads"] == walk["reads"]
+    for inner, outer in itertools.pairwise(asked):
+        assert outer["walk_reads"] == inner["walk_read_misses"]
+
+
+@given(cases(max_length=1000, tlb_counts=[1, 2], placements=["contiguous", "random"], walks=[True]))
+def test_walks_change_no_tlb(case: Case) -> None:
+    host = case.machine["page_walk"].get("host_page_size")
+    assume(host in (None, "1GiB"))
+    plain = case._replace(machine={name: value for name, value in case.machine.items() if name != "page_walk"})
+    in_use = {each.get("page_size") for each in case.options["regions"]} - {None, case.machine["page_size"]}
+    assume(not in_use or case.machine["placement"] != "random")
+    assert whole(case)["tlbs"] == whole(plain)["tlbs"]
+
+
 @given(cases(max_length=1000))
 def test_parts_add_up_to_the_whole(case: Case) -> None:
     result = whole(case, by_thread=True, by_ip=1 << 20)
@@ -145,6 +173,8 @@ def add(one: Any, other: Any) -> Any:
         return {key: add(one[key], other[key]) for key in one}
     if isinstance(one, list):
         return [add(*pair) for pair in zip(one, other, strict=True)]
+    if one is None:
+        return None
     return one + other
 
 
@@ -163,7 +193,8 @@ def test_seed_is_for_what_is_random_alone(case: Case, seed: int) -> None:
     assert_equal_outcomes(whole(case, seed=0), whole(case, seed=seed), but=("digest",))
 
 
-@given(cases(max_length=1000, bases=FEW_LINES, is_apart=False))
+# The entries of page tables move by other distances.
+@given(cases(max_length=1000, bases=FEW_LINES, is_apart=False, walks=[False]))
 def test_moving_all_addresses_by_whole_pages_changes_nothing(case: Case) -> None:
     moved = [(address + (1 << 40), *rest) for address, *rest in case.accesses]
     assert_equal_outcomes(whole(case), whole(case._replace(accesses=moved)))

@@ -54,6 +54,15 @@ def test_tlbs_and_placement_count_as_the_reference(case: Case) -> None:
     assert_simulator_equals_reference(case)
 
 
+@given(
+    cases(
+        cpus=[1, 1, 2], cache_counts=[0, 1, 2, 3], tlb_counts=[1, 2], walks=[True], placements=["contiguous", "random"]
+    )
+)
+def test_page_walks_through_the_caches_count_as_the_reference(case: Case) -> None:
+    assert_simulator_equals_reference(case)
+
+
 @given(cases(cpus=[2, 3, 64], bases=[0], cache_counts=[1, 2, 3, 5], tlb_counts=[0], prefetchers=["none"]))
 def test_coherence_counts_as_the_reference(case: Case) -> None:
     assert_simulator_equals_reference(case)

@@ -21,7 +21,7 @@ from runq.errors import (
     TracePipeError,
 )
 from runq.kernel import Kernel
-from runq.machine import Cache, Machine, Region, Tlb
+from runq.machine import Cache, Machine, PageWalk, Region, StructureCache, Tlb
 from runq.replay import replay
 from runq.result import ReplayResult
 
@@ -32,11 +32,13 @@ __all__ = [
     "KernelError",
     "Machine",
     "OutOfMemory",
+    "PageWalk",
     "Region",
     "ReplayError",
     "ReplayResult",
     "RunqError",
     "SegmentationFault",
+    "StructureCache",
     "Tlb",
     "TraceError",
     "TraceFileError",

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from runq.machine import Machine
-    from runq.result import Group, ReplayResult
+    from runq.result import Group, Lookups, ReplayResult
     from runq.trace import Summary
 
 __all__ = ["replay_table", "summary_table", "table"]
@@ -13,7 +13,14 @@ __all__ = ["replay_table", "summary_table", "table"]
 
 def replay_table(result: "ReplayResult") -> str:
     """Where the accesses went and what they cost."""
-    parts = [_headline(result), *_levels(result), *_tlbs(result), *_coherence(result), *_groups(result)]
+    parts = [
+        _headline(result),
+        *_levels(result),
+        *_tlbs(result),
+        *_page_walk(result),
+        *_coherence(result),
+        *_groups(result),
+    ]
     return "\n\n".join([*parts, _cycles(result)])
 
 
@@ -82,6 +89,8 @@ def _costs(result: "ReplayResult") -> dict[str, int]:
     costs["memory"] = _from_memory(result) * machine.memory_latency_cycles
     if coherence:
         costs["other cpus"] = coherence
+    if result.page_walk:
+        costs["page walks"] = result.page_walk.walk_cycles
     rest = result.latency_cycles - sum(costs.values())
     if rest:
         late = any(cache.prefetcher != "none" for cache in machine.caches)
@@ -118,6 +127,37 @@ def _tlbs(result: "ReplayResult") -> list[str]:
     ]
     rows.append(["page walks", f"{result.page_walks:,}", "", "", ""])
     return [table(("TLB", "lookups", "misses", "miss ratio", "MPKA"), rows)]
+
+
+def _page_walk(result: "ReplayResult") -> list[str]:
+    """What the walks read, what spared them reads, and what served the rest."""
+    walk = result.page_walk
+    if walk is None or not walk.walks:
+        return []
+    rows = [
+        *_table_levels("level", walk.reads_by_level, walk.structure_caches),
+        *_table_levels("host level", walk.host_reads_by_level, walk.host_structure_caches),
+    ]
+    if walk.nested_tlb.lookups:
+        rows.append(["nested TLB", "", *_lookups(walk.nested_tlb)])
+    served = walk.reads_served | {"memory": walk.reads_from_memory, "other cpus": walk.reads_from_other_cpus}
+    places = ", ".join(f"{_percent(reads, walk.reads)} from {name}" for name, reads in served.items() if reads)
+    line = (
+        f"page walks: {walk.reads / walk.walks:.2f} reads and {walk.walk_cycles / walk.walks:.1f} cycles a walk; "
+        f"reads {places}"
+    )
+    return [f"{table(('page tables', 'reads', 'lookups', 'hit ratio'), rows)}\n{line}"]
+
+
+def _table_levels(title: str, reads: dict[int, int], caches: "dict[int, Lookups]") -> list[list[str]]:
+    return [
+        [f"{title} {level}", f"{count:,}", *(_lookups(caches[level]) if level in caches else ("", ""))]
+        for level, count in reads.items()
+    ]
+
+
+def _lookups(counts: "Lookups") -> tuple[str, str]:
+    return f"{counts.lookups:,}", _percent(counts.hits, counts.lookups)
 
 
 def _coherence(result: "ReplayResult") -> list[str]:

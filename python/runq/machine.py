@@ -16,11 +16,13 @@ from runq import _core
 from runq.errors import ConfigError
 from runq.kernel_config import KernelConfig
 
-__all__ = ["Cache", "Machine", "PageSize", "Policy", "Region", "StreamKind", "Tlb"]
+__all__ = ["Cache", "Machine", "PageSize", "PageWalk", "Policy", "Region", "StreamKind", "StructureCache", "Tlb"]
 
 StreamKind = Literal["data", "instruction", "unified"]
 PageSize = Literal["4KiB", "2MiB", "1GiB"]
 Policy = Literal["lru", "mru", "lip", "fifo", "random", "tree-plru", "bit-plru", "srrip", "brrip", "drrip"]
+
+_STRUCTURE_CACHES = ("structure_caches", "host_structure_caches")
 
 # What a TOML file may have beside the machine: where its numbers come from.
 _NOT_CONFIGURATION = ("sources",)
@@ -84,6 +86,52 @@ class Tlb(_Named, frozen=True, kw_only=True):
         msgspec.structs.force_setattr(self, "page_sizes", tuple(self.page_sizes))
 
 
+class StructureCache(msgspec.Struct, frozen=True, kw_only=True):
+    """A paging-structure cache: entries of one level of page tables, fully associative unless `ways` says otherwise.
+
+    Level 2 holds page-directory entries, 3 page-directory pointers, 4 and 5 those of the PML4 and PML5.
+
+    >>> import runq
+    >>> runq.StructureCache(level=2, entries=32)
+    runq.StructureCache(level=2, entries=32)
+    """
+
+    level: int
+    entries: int
+    ways: int | None = None
+
+    def __repr__(self) -> str:
+        return _code(self)
+
+
+class PageWalk(msgspec.Struct, frozen=True, kw_only=True):
+    """Page walks that read page tables through the caches; nested ones if the host's page size is given.
+
+    >>> import runq
+    >>> walk = runq.PageWalk(structure_caches=[runq.StructureCache(level=2, entries=32)], host_page_size="4KiB")
+    >>> walk
+    runq.PageWalk(structure_caches=(runq.StructureCache(level=2, entries=32),), host_page_size='4KiB')
+    """
+
+    levels: int = 4
+    start_cycles: int = 10
+    first_cache: str | None = None
+    asid_tagged: bool = True
+    structure_caches: Sequence[StructureCache] = ()
+    host_page_size: PageSize | None = None
+    host_levels: int = 4
+    nested_tlb_entries: int = 0
+    host_structure_caches: Sequence[StructureCache] = ()
+
+    def __post_init__(self) -> None:
+        """Freezes the lists."""
+        for name in ("structure_caches", "host_structure_caches"):
+            msgspec.structs.force_setattr(self, name, tuple(getattr(self, name)))
+
+    def __repr__(self) -> str:
+        return _code(self)
+
+
 class Region(_Named, frozen=True, kw_only=True):
     """A range of addresses, `start <= address < end`, with counters and perhaps pages of its own.
 
@@ -119,6 +167,7 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
     memory_latency_cycles: int = 200
     transfer_cycles: int = 100
     page_walk_cycles: int = 30
+    page_walk: PageWalk | None = None
     mlp: int = 1
     placement: Literal["identity", "contiguous", "random"] = "identity"
     page_size: PageSize = "4KiB"
@@ -135,12 +184,7 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
         msgspec.structs.force_setattr(self, "tlbs", tuple(self.tlbs))
 
     def __repr__(self) -> str:
-        fields = (
-            f"{field.name}={value!r}"
-            for field in msgspec.structs.fields(self)
-            if (value := getattr(self, field.name)) != field.default
-        )
-        return f"runq.Machine({', '.join(fields)})"
+        return _code(self)
 
     @classmethod
     def from_json(cls, text: str) -> Self:
@@ -181,6 +225,16 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.json.decode(_core.machine_set(self.to_json(), list(assignments)), type=type(self))
 
 
+def _code(value: msgspec.Struct) -> str:
+    """The code that rebuilds a value, without what is left at its default."""
+    fields = (
+        f"{field.name}={content!r}"
+        for field in msgspec.structs.fields(value)
+        if (content := getattr(value, field.name)) != field.default
+    )
+    return f"runq.{type(value).__name__}({', '.join(fields)})"
+
+
 def _to_json(tree: object) -> str:
     try:
         return msgspec.json.encode(tree).decode()
@@ -200,7 +254,13 @@ def load_toml(content: bytes, name: str) -> dict[str, Any]:
 
 def _toml_lines(machine: Machine) -> Iterable[str]:
     yield f"name = {_toml(machine.name)}"
-    yield from _toml_fields(machine, skip=("name", "caches", "tlbs", "kernel"))
+    yield from _toml_fields(machine, skip=("name", "page_walk", "caches", "tlbs", "kernel"))
+    if machine.page_walk is not None:
+        yield from ["", "[page_walk]"]
+        yield from _toml_fields(machine.page_walk, skip=_STRUCTURE_CACHES)
+        for title in _STRUCTURE_CACHES:
+            for cache in getattr(machine.page_walk, title):
+                yield from ["", f"[[page_walk.{title}]]", *_toml_fields(cache, skip=())]
     for title, levels in (("caches", machine.caches), ("tlbs", machine.tlbs)):
         for level in levels:
             yield ""

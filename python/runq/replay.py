@@ -12,7 +12,7 @@ import msgspec
 from runq import _core
 from runq._source import trace_source
 from runq.machine import Machine, Region
-from runq.result import Coherence, Group, Level, Options, ReplayResult, TlbCounts, Trace
+from runq.result import Coherence, Group, Level, Options, PageWalkCounts, ReplayResult, TlbCounts, Trace
 
 __all__ = ["Progress", "replay"]
 
@@ -138,6 +138,7 @@ def _result(done: _core.Replayed, machine: Machine, options: Options, name: str)
             for levels in tree["per_cpu"]
         ),
         page_walks=tree["page_walks"],
+        page_walk=_page_walk(tree["page_walk"], machine) if tree["page_walk"] else None,
         coherence=msgspec.convert(tree["coherence"], Coherence),
         by_thread={int(key): group for key, group in groups(tree["threads"])},
         by_region=dict(groups(tree["regions"])),
@@ -153,3 +154,17 @@ def _result(done: _core.Replayed, machine: Machine, options: Options, name: str)
         simulate_seconds=done.simulate_seconds,
         read_seconds=done.read_seconds,
     )
+
+
+def _page_walk(tree: dict[str, Any], machine: Machine) -> PageWalkCounts:
+    walk = machine.page_walk
+    assert walk is not None, "walks that read tables are those of a machine that has them"
+    levels = {"structure_caches": walk.structure_caches, "host_structure_caches": walk.host_structure_caches}
+    for name, caches in levels.items():
+        tree[name] = {cache.level: counts for cache, counts in zip(caches, tree[name], strict=True)}
+    for name in ("reads_by_level", "host_reads_by_level"):
+        tree[name] = dict(enumerate(tree[name], start=1))
+    tree["reads_served"] = {
+        cache.name: reads for cache, reads in zip(machine.caches, tree["reads_served"], strict=True)
+    }
+    return msgspec.convert(tree, PageWalkCounts)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Coherence", "Group", "Level", "Options", "ReplayResult", "TlbCounts", "Trace"]
+__all__ = ["Coherence", "Group", "Level", "Lookups", "Options", "PageWalkCounts", "ReplayResult", "TlbCounts", "Trace"]
 
 
 class Level(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,6 +34,8 @@ class Level(msgspec.Struct, frozen=True, kw_only=True):
     prefetches_useful: int
     prefetches_late: int
     prefetches_polluting: int
+    walk_reads: int
+    walk_read_misses: int
 
     @property
     def accesses(self) -> int:
@@ -61,6 +63,50 @@ class TlbCounts(msgspec.Struct, frozen=True, kw_only=True):
     def miss_ratio(self) -> float:
         """Misses by lookups; 0 without lookups."""
         return self.misses / self.lookups if self.lookups else 0.0
+
+
+class Lookups(msgspec.Struct, frozen=True, kw_only=True):
+    """Counters of a structure cache or nested TLB, over all cpus."""
+
+    lookups: int
+    hits: int
+
+    @property
+    def hit_ratio(self) -> float:
+        """Hits by lookups; 0 without lookups."""
+        return self.hits / self.lookups if self.lookups else 0.0
+
+
+class PageWalkCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """Counters of page walks that read page tables, over all cpus.
+
+    Attributes:
+        walks: translations that no TLB held.
+        reads: entries read; the sum of both `reads_by_level`, and of what served them.
+        reads_by_level: those of an address space's tables; level 1 holds the leaves of 4 KiB pages.
+        structure_caches: by level.
+        host_walks: translations of guest-physical addresses that the nested TLB did not have.
+        host_reads_by_level: reads of the host's tables; empty without nested paging.
+        host_structure_caches: by level.
+        nested_tlb: zero without one.
+        reads_served: reads by the cache that had the line.
+        reads_from_memory: reads that no cache served.
+        reads_from_other_cpus: reads of lines that another cpu had modified.
+        walk_cycles: what walks cost beside the hits of TLBs; part of the result's `latency_cycles`.
+    """
+
+    walks: int
+    reads: int
+    reads_by_level: dict[int, int]
+    structure_caches: dict[int, Lookups]
+    host_walks: int
+    host_reads_by_level: dict[int, int]
+    host_structure_caches: dict[int, Lookups]
+    nested_tlb: Lookups
+    reads_served: dict[str, int]
+    reads_from_memory: int
+    reads_from_other_cpus: int
+    walk_cycles: int
 
 
 class Coherence(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,6 +164,7 @@ class ReplayResult(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         tlbs: counters by TLB, likewise.
         per_cpu: counters of the private caches of each cpu, from two cpus on.
         page_walks: translations that no TLB held.
+        page_walk: what walks read, on a machine whose walks read tables.
         coherence: invalidations, transfers, upgrades and sharing misses.
         by_thread: counters by thread id, if asked for.
         by_region: counters by region and `other`, if there are regions.
@@ -140,6 +187,7 @@ class ReplayResult(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     tlbs: dict[str, TlbCounts]
     per_cpu: tuple[dict[str, Level], ...]
     page_walks: int
+    page_walk: PageWalkCounts | None
     coherence: Coherence
     by_thread: dict[int, Group]
     by_region: dict[str, Group]
@@ -186,6 +234,7 @@ class ReplayResult(msgspec.Struct, frozen=True, kw_only=True, eq=False):
             "latency_cycles": self.latency_cycles,
             "time_ns": self.time_ns,
             "page_walks": self.page_walks,
+            "page_walk": msgspec.to_builtins(self.page_walk, str_keys=True),
             "ignored_fetches": self.ignored_fetches,
             "coherence": msgspec.to_builtins(self.coherence),
         }

@@ -25,6 +25,8 @@ COUNTERS = (
     "prefetches_useful",
     "prefetches_late",
     "prefetches_polluting",
+    "walk_reads",
+    "walk_read_misses",
 )
 
 

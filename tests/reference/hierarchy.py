@@ -48,6 +48,8 @@ class Hierarchy:
             for cpu in range(machine["cpus"])
             for stream in ("data", "instruction")
         }
+        self.walk_reads_served = [0] * len(self.levels)
+        self.walk_reads_from_memory = 0
         self.directory: Directory | None = None
         private = [level for level in self.levels if not level[0].config["shared"]]
         if machine["cpus"] > 1 and machine["coherence"] == "mesi" and private:
@@ -99,6 +101,41 @@ class Hierarchy:
                 self.fill(cache, Line(number, answer.is_dirty), ref.cpu)
                 answer.is_dirty = False
         self.prefetch_after(cache, Trigger(ref.paddr, number, ref.ip, is_new), ref)
+        return answer
+
+    def walk_read(self, cpu: int, paddr: int) -> int:
+        """A page walk of `cpu` reads an entry. Returns the latency."""
+        ref = Reference(cpu, "data", paddr, 8, 0, False, 0)
+        if self.directory:
+            ref.is_transfer, _ = self.directory.before(cpu, paddr, 8, False)
+        path = self.paths[cpu, "data"]
+        wanted = self.machine["page_walk"]["first_cache"]
+        first = next((cache for cache in path if wanted in (None, cache.config["name"])), None)
+        answer = self.read_entry(first, ref)
+        if self.directory:
+            self.directory.after(cpu, paddr, False)
+        return answer.latency
+
+    def read_entry(self, cache: Cache | None, ref: Reference) -> Answer:
+        if ref.is_transfer and (cache is None or cache.config["shared"]):
+            return Answer(self.machine["transfer_cycles"])
+        if cache is None:
+            self.walk_reads_from_memory += 1
+            return Answer(self.machine["memory_latency_cycles"])
+        number = ref.paddr // cache.line_size
+        line = cache.find(number)
+        cache.counters["walk_reads"] += 1
+        if line:
+            cache.touch(number)
+            self.walk_reads_served[cache.level] += 1
+            if cache.is_exclusive:
+                cache.remove(number)
+            return Answer(cache.latency, cache.is_exclusive and line.is_dirty)
+        cache.counters["walk_read_misses"] += 1
+        answer = self.read_entry(self.outside(cache, ref.cpu), ref)
+        if not cache.is_exclusive:
+            self.fill(cache, Line(number, answer.is_dirty), ref.cpu)
+            answer.is_dirty = False
         return answer
 
     def store(self, cache: Cache | None, ref: Reference, is_from_cpu: bool) -> Answer:

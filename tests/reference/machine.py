@@ -11,6 +11,7 @@ MACHINE = {
     "memory_latency_cycles": 200,
     "transfer_cycles": 100,
     "page_walk_cycles": 30,
+    "page_walk": None,
     "mlp": 1,
     "placement": "identity",
     "page_size": "4KiB",
@@ -27,6 +28,17 @@ CACHE = {
     "write_allocate": True,
     "prefetcher": "none",
     "prefetch_degree": 1,
+}
+PAGE_WALK = {
+    "levels": 4,
+    "start_cycles": 10,
+    "first_cache": None,
+    "asid_tagged": True,
+    "structure_caches": [],
+    "host_page_size": None,
+    "host_levels": 4,
+    "nested_tlb_entries": 0,
+    "host_structure_caches": [],
 }
 TLB = {"page_sizes": ["4KiB"], "replacement": "lru", "shared": False, "asid_tagged": True}
 
@@ -69,4 +81,9 @@ def complete(machine: dict[str, Any]) -> dict[str, Any]:
     machine = MACHINE | machine | {"caches": caches, "tlbs": tlbs}
     machine["memory_size"] = in_bytes(machine["memory_size"])
     machine["page_bits"] = PAGE_BITS[machine["page_size"]]
+    if machine["page_walk"] is not None:
+        walk = machine["page_walk"] = PAGE_WALK | machine["page_walk"]
+        walk["host_page_bits"] = PAGE_BITS[walk["host_page_size"]] if walk["host_page_size"] else None
+        for name in ("structure_caches", "host_structure_caches"):
+            walk[name] = [{"ways": cache["entries"]} | cache for cache in walk[name]]
     return machine

@@ -43,6 +43,8 @@ class Placement:
         self.memory_size = machine["memory_size"]
         self.frames: dict[tuple[int, int, int], int] = {}
         self.next_frame = 0
+        self.tables: list[int] = []  # places left of a page that was taken for tables
+        self.page_bits = machine["page_bits"]
         self.shuffle = permutation(self.memory_size >> machine["page_bits"], seed, machine["page_bits"])
 
     def paddr(self, asid: int, page_bits: int, vaddr: int) -> int:
@@ -63,3 +65,11 @@ class Placement:
         if self.rule == "random":
             return self.shuffle(first // frames) << page_bits
         return first << FRAME_BITS
+
+    def take_table(self) -> int:
+        """The physical address of the next page table."""
+        if not self.tables:
+            page_bits = self.page_bits if self.rule == "random" else FRAME_BITS
+            page = self.take(page_bits)
+            self.tables = list(range(page, page + (1 << page_bits), 1 << FRAME_BITS))
+        return self.tables.pop(0)

@@ -32,6 +32,8 @@ def subtract(end: Any, start: Any) -> Any:
         return {name: subtract(end[name], start[name]) for name in end}
     if isinstance(end, list):
         return [subtract(*pair) for pair in zip(end, start, strict=True)]
+    if end is None:
+        return None
     return end - start
 
 
@@ -81,6 +83,7 @@ def result(
         "per_cpu": [[levels[level][cpu] for level in private] for cpu in range(cpus)] if cpus > 1 else [],
         "tlbs": [[tlb["name"], count] for tlb, count in zip(machine["tlbs"], tlbs, strict=True)],
         "page_walks": counted["page_walks"],
+        "page_walk": counted["page_walk"],
         "coherence": counted["coherence"],
         **groups(records, options, len(levels)),
         "latency_cycles": latency_sum,

@@ -3,10 +3,9 @@
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from . import coherence
+from . import coherence, page_walk
 from .hierarchy import Hierarchy, Reference
 from .machine import PAGE_BITS, in_bytes
-from .placement import Placement
 from .tlb import Translation
 
 ADDRESS_END = 1 << 63
@@ -44,7 +43,10 @@ class Simulation:
         self.options = options
         self.hierarchy = Hierarchy(machine, options["seed"])
         self.translation = Translation(machine, options["seed"])
-        self.placement = Placement(machine, options["seed"])
+        self.spaces = page_walk.AddressSpaces(machine, options["seed"])
+        walk = machine["page_walk"]
+        self.walkers = [page_walk.Walker(walk, self.spaces) for _ in range(machine["cpus"])] if walk else []
+        self.walk_cycles = 0
         self.references = 0
         self.latency_sum = 0
 
@@ -64,9 +66,15 @@ class Simulation:
         for vaddr, size in cut(access, path[0].line_size if path else 64):
             region = self.region(vaddr) or {}
             page_bits = PAGE_BITS[region.get("page_size") or self.machine["page_size"]]
-            self.translation.enter(cpu, asid)
-            walk_latency, is_walk = self.translation.translate(cpu, stream, (asid, page_bits, vaddr >> page_bits))
-            paddr = self.placement.paddr(asid, page_bits, vaddr)
+            host = self.spaces.host
+            tlb_bits = min(page_bits, host.bits) if host else page_bits
+            if self.translation.enter(cpu, asid) and self.walkers:
+                self.walkers[cpu].switch()
+            walk_latency, is_walk = self.translation.translate(cpu, stream, (asid, tlb_bits, vaddr >> tlb_bits))
+            place = self.spaces.place(asid, page_bits, vaddr)
+            paddr = self.spaces.paddr(place)
+            if is_walk and self.walkers:
+                walk_latency += self.walk(cpu, asid, page_bits, vaddr, place)
             ref = Reference(cpu, stream, paddr, size, access.ip, access.kind == "write", self.clock())
             latency = walk_latency + self.hierarchy.reference(ref)
             self.references += 1
@@ -81,12 +89,36 @@ class Simulation:
                 "latency": latency,
             }
 
+    def walk(self, cpu: int, asid: int, page_bits: int, vaddr: int, place: int) -> int:
+        """A walk that reads tables. Returns its cycles."""
+        latencies = [self.machine["page_walk"]["start_cycles"]]
+
+        def read(entry: int) -> None:
+            latencies.append(self.hierarchy.walk_read(cpu, entry))
+
+        self.walkers[cpu].walk(asid, page_bits, vaddr, place, read)
+        self.walk_cycles += sum(latencies)
+        return sum(latencies)
+
+    def page_walk(self) -> dict[str, Any] | None:
+        if not self.walkers:
+            return None
+        counters = page_walk.total([walker.counters() for walker in self.walkers])
+        served, from_memory = list(self.hierarchy.walk_reads_served), self.hierarchy.walk_reads_from_memory
+        return counters | {
+            "reads_served": served,
+            "reads_from_memory": from_memory,
+            "reads_from_other_cpus": counters["reads"] - sum(served) - from_memory,
+            "walk_cycles": self.walk_cycles,
+        }
+
     def snapshot(self) -> dict[str, Any]:
         directory = self.hierarchy.directory
         return {
             "levels": self.hierarchy.counters(),
             "tlbs": [[dict(tlb.counters) for tlb in instances] for instances in self.translation.tlbs],
             "page_walks": self.translation.page_walks,
+            "page_walk": self.page_walk(),
             "coherence": dict(directory.counters) if directory else dict.fromkeys(coherence.COUNTERS, 0),
             "references": self.references,
             "latency_sum": self.latency_sum,

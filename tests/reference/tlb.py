@@ -43,7 +43,7 @@ class Translation:
     """All TLBs of a machine."""
 
     def __init__(self, machine: dict[str, Any], seed: int) -> None:
-        self.walk_cycles = machine["page_walk_cycles"]
+        self.walk_cycles = 0 if machine["page_walk"] else machine["page_walk_cycles"]
         self.page_walks = 0
         self.asids: dict[int, int] = {}
         self.tlbs = [
@@ -57,13 +57,15 @@ class Translation:
     def of_cpu(self, cpu: int) -> list[Tlb]:
         return [instances[0 if instances[0].config["shared"] else cpu] for instances in self.tlbs]
 
-    def enter(self, cpu: int, asid: int) -> None:
-        """Notes which address space runs on `cpu`: another one empties the TLBs that are not tagged."""
-        if self.asids.setdefault(cpu, asid) != asid:
+    def enter(self, cpu: int, asid: int) -> bool:
+        """Notes which address space runs on `cpu`: another one empties the TLBs that are not tagged. Whether it is."""
+        is_another = self.asids.setdefault(cpu, asid) != asid
+        if is_another:
             self.asids[cpu] = asid
             for tlb in self.of_cpu(cpu):
                 if not tlb.config["asid_tagged"] and not tlb.config["shared"]:
                     tlb.flush()
+        return is_another
 
     def translate(self, cpu: int, stream: str, page: Page) -> tuple[int, bool]:
         """Latency and whether there was a page walk."""

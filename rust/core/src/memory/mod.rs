@@ -10,6 +10,7 @@ pub mod hierarchy;
 pub mod lines;
 pub mod page;
 pub mod page_table;
+pub mod page_walk;
 pub mod placement;
 pub mod prefetch;
 pub mod replacement;
@@ -18,4 +19,4 @@ pub mod tlb;
 
 pub use config::MachineConfig;
 pub use geometry::Geometry;
-pub use hierarchy::{MemorySystem, OutOfMemory, Outcome, PageRange, Reference};
+pub use hierarchy::{Mapping, MemorySystem, OutOfMemory, Outcome, PageRange, Reference};

@@ -30,6 +30,24 @@ impl Page {
     }
 }
 
+impl Page {
+    /// The page of this number, of a size that is none of the usual ones.
+    pub fn numbered(number: u64, asid: u32) -> Self {
+        Self { number_and_size: number << 2, asid }
+    }
+
+    /// Its address space.
+    pub fn asid(self) -> u32 {
+        self.asid
+    }
+
+    /// Whether it lies within the `1 << bits` bytes around an address, if it has one of the usual sizes.
+    pub fn is_within(self, vaddr: u64, bits: u32) -> bool {
+        let size_bits = 12 + 9 * u32::try_from(self.number_and_size & 3).expect("two bits");
+        size_bits <= bits && self.number() >> (bits - size_bits) == vaddr >> bits
+    }
+}
+
 impl Key for Page {
     // The high half of the page number's, and the asid.
     type Rest = (u32, u32);

@@ -19,6 +19,8 @@ pub struct FrameAllocator {
     next_frame: u64,
     frames_in_use: u64,
     order: Order,
+    // What is left of a larger page that was taken for page tables: the next place and the end.
+    tables: (u64, u64),
 }
 
 /// What is done to the number of a page before it becomes a place.
@@ -40,7 +42,7 @@ impl FrameAllocator {
             }
             _ => Order::Ascending,
         };
-        Self { frames: memory_size >> FRAME_BITS, next_frame: 0, frames_in_use: 0, order }
+        Self { frames: memory_size >> FRAME_BITS, next_frame: 0, frames_in_use: 0, order, tables: (0, 0) }
     }
 
     /// Gives the next page of this size its place: the physical address of its first byte, or nothing if memory is full.
@@ -61,6 +63,22 @@ impl FrameAllocator {
                 permutation.apply(first / frames) << page.bits()
             }
         })
+    }
+
+    /// Gives a page table of 4 KiB its place, or nothing if memory is full.
+    ///
+    /// Where larger pages are placed at random one of them is cut into tables at a time.
+    pub fn allocate_table(&mut self) -> Option<u64> {
+        let page = match &self.order {
+            Order::Ascending => PageSize::Size4K,
+            Order::Shuffled { page, .. } => *page,
+        };
+        if self.tables.0 == self.tables.1 {
+            let place = self.allocate(page)?;
+            self.tables = (place, place + (1 << page.bits()));
+        }
+        self.tables.0 += 1 << FRAME_BITS;
+        Some(self.tables.0 - (1 << FRAME_BITS))
     }
 
     /// Frames of 4 KiB that pages take, gaps not counted.
@@ -174,6 +192,18 @@ mod tests {
         assert_eq!(frames.allocate(PageSize::Size1G), None);
         assert_eq!(frames.allocate(PageSize::Size2M), Some((2 << 30) + (2 << 20)));
         assert_eq!(frames.frames_in_use(), 1 + 512 + 1 + 262_144 + 1 + 512);
+    }
+
+    #[test]
+    fn tables_are_pieces_of_a_page_taken_for_them() {
+        let mut frames = FrameAllocator::new(Placement::Random, 10 << 21, &[PageSize::Size2M], 3);
+        let mut same = frames.clone();
+        let pages: Vec<_> = (0..3).map(|_| same.allocate(PageSize::Size2M).unwrap()).collect();
+        let tables: Vec<_> = (0..513).map(|_| frames.allocate_table().unwrap()).collect();
+        assert_eq!((tables[0], tables[1], tables[511]), (pages[0], pages[0] + 4096, pages[0] + 511 * 4096));
+        assert_eq!((tables[512], frames.allocate(PageSize::Size2M).unwrap()), (pages[1], pages[2]));
+        let mut frames = FrameAllocator::new(Placement::Contiguous, 3 << 30, &SIZES, 0);
+        assert_eq!((frames.allocate_table(), frames.allocate_table()), (Some(0), Some(4096)));
     }
 
     #[test]

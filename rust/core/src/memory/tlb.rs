@@ -1,7 +1,7 @@
 //! Translation lookaside buffers, and the translation of a reference through them.
 //!
 //! Counts lookups, misses and page walks and says what they cost. Where a page lies is not asked here: a TLB holds pages,
-//! not frames. Page walks have a fixed cost and do not go through the caches.
+//! not frames. Of a walk that reads tables only what the TLBs add is here; the rest is in [`super::page_walk`].
 
 use super::config::{MachineConfig, PageSize};
 use super::geometry::Geometry;
@@ -73,8 +73,11 @@ pub struct Translation {
     paths: Vec<Path>,
     // The address space of each cpu's last reference.
     asids: Vec<Option<u32>>,
-    // TLBs of each cpu that a switch of address spaces empties.
+    // TLBs of each cpu, and those of them that a switch of address spaces empties.
+    of_cpu: Vec<Vec<usize>>,
     untagged: Vec<Vec<usize>>,
+    // Switches of address spaces on each cpu.
+    switches: Vec<u64>,
     page_walks: u64,
 }
 
@@ -96,13 +99,14 @@ impl Translation {
         let cpus = machine.cpus as usize;
         let mut tlbs = Vec::new();
         let mut paths: Vec<Path> = std::iter::repeat_with(Path::default).take(cpus * 6).collect();
-        let mut untagged = vec![Vec::new(); cpus];
+        let (mut of_cpu, mut untagged) = (vec![Vec::new(); cpus], vec![Vec::new(); cpus]);
         for (place, config) in machine.tlbs.iter().enumerate() {
             for cpu in 0..cpus {
                 if cpu == 0 || !config.shared {
                     tlbs.push(Tlb::new(machine, place, cpu, seed));
                 }
                 let index = tlbs.len() - 1;
+                of_cpu[cpu].push(index);
                 if tlbs[index].filled.is_some() {
                     untagged[cpu].push(index);
                 }
@@ -120,9 +124,11 @@ impl Translation {
         }
         for path in &mut paths {
             let last_hit_cycles = path.tlbs.last().map_or(0, |&last| tlbs[last].hit_cycles);
-            path.walk_latency_cycles = u64::from(machine.page_walk_cycles) + last_hit_cycles;
+            let walk_cycles = if machine.page_walk.is_some() { 0 } else { u64::from(machine.page_walk_cycles) };
+            path.walk_latency_cycles = walk_cycles + last_hit_cycles;
         }
-        Some(Self { tlbs, paths, asids: vec![None; cpus], untagged, page_walks: 0 })
+        let (asids, switches) = (vec![None; cpus], vec![0; cpus]);
+        Some(Self { tlbs, paths, asids, of_cpu, untagged, switches, page_walks: 0 })
     }
 
     /// Translates a reference: looks up, fills, walks.
@@ -148,6 +154,31 @@ impl Translation {
         Translated { latency_cycles: path.walk_latency_cycles, walked: true }
     }
 
+    /// How often the address space of a cpu has changed.
+    #[inline]
+    pub fn switches(&self, cpu: usize) -> u64 {
+        self.switches[cpu]
+    }
+
+    /// Drops what a cpu's TLBs hold of the `1 << bits` bytes around an address.
+    pub fn invalidate_page(&mut self, cpu: usize, vaddr: u64, bits: u32, asid: u32) {
+        self.invalidate_where(cpu, |page| page.asid() == asid && page.is_within(vaddr, bits));
+    }
+
+    /// Drops what a cpu's TLBs hold of an address space.
+    pub fn invalidate_asid(&mut self, cpu: usize, asid: u32) {
+        self.invalidate_where(cpu, |page| page.asid() == asid);
+    }
+
+    /// Drops all that a cpu's TLBs hold.
+    pub fn invalidate_all(&mut self, cpu: usize) {
+        self.invalidate_where(cpu, |_| true);
+    }
+
+    fn invalidate_where(&mut self, cpu: usize, is_meant: impl Fn(Page) -> bool) {
+        self.of_cpu[cpu].iter().for_each(|&index| self.tlbs[index].pages.remove_where(&is_meant));
+    }
+
     /// Page walks so far.
     pub fn page_walks(&self) -> u64 {
         self.page_walks
@@ -166,6 +197,7 @@ impl Translation {
     #[cold]
     fn switch(&mut self, cpu: usize, asid: u32) {
         if self.asids[cpu].replace(asid).is_some() {
+            self.switches[cpu] += 1;
             self.untagged[cpu].iter().for_each(|&index| self.tlbs[index].flush());
         }
     }

@@ -168,6 +168,7 @@ impl Replay {
             tlbs: machine.tlbs.iter().map(|tlb| tlb.name.clone()).zip(stats.tlbs).collect(),
             page_walks: stats.page_walks,
             coherence: stats.coherence,
+            page_walk: stats.walks,
             threads: self.groups.threads(),
             regions: self.groups.regions(),
             ips: self.groups.ips(),

@@ -1,7 +1,7 @@
 //! What a replay tells, and its digest.
 
 use crate::base::rng::{FNV_START, fnv1a, mix};
-use crate::memory::stats::{CoherenceStats, LevelStats, TlbStats};
+use crate::memory::stats::{CoherenceStats, LevelStats, PageWalkStats, TlbStats};
 use serde::Serialize;
 
 /// Counters of one thread, region or instruction address.
@@ -40,6 +40,8 @@ pub struct ReplayResult {
     pub tlbs: Vec<(String, TlbStats)>,
     /// Page walks.
     pub page_walks: u64,
+    /// Page walks that read tables; absent on a machine where they do not.
+    pub page_walk: Option<PageWalkStats>,
     /// Coherence; zero on a machine of one cpu.
     pub coherence: CoherenceStats,
     /// By thread, ascending; empty unless asked for.
@@ -63,13 +65,20 @@ impl ReplayResult {
     pub(super) fn seal(&mut self) {
         let mut hash = Hash(FNV_START);
         hash.numbers([self.accesses, self.ignored_fetches, self.page_walks, self.latency_cycles, self.cycles]);
+        // Without walks that read tables their counters are zero, and no part of the digest.
+        let walks = self.page_walk.is_some();
+        let counters = |level: &LevelStats| {
+            let fields = level.fields().filter(move |(name, _)| walks || !name.starts_with("walk_"));
+            fields.map(|(_, value)| value).collect::<Vec<_>>()
+        };
         for (name, level) in &self.levels {
             hash.text(name);
-            hash.numbers(level.fields().map(|(_, value)| value));
+            hash.numbers(counters(level));
         }
         for level in self.per_cpu.iter().flatten() {
-            hash.numbers(level.fields().map(|(_, value)| value));
+            hash.numbers(counters(level));
         }
+        hash.numbers(self.page_walk.iter().flat_map(PageWalkStats::numbers));
         for (name, tlb) in &self.tlbs {
             hash.text(name);
             hash.numbers(tlb.fields().map(|(_, value)| value));

@@ -73,6 +73,7 @@ impl BatchSystem {
             .any(|tlb| tlb.stream_kind() != StreamKind::Unified);
         let wide_set = |geometry: Geometry| geometry.set_bits + geometry.line_bits > SEGMENT_BITS;
         let refusals = [
+            (machine.page_walk.is_some(), "page walks read tables"),
             (machine.cpus > 1, "it has more than one cpu"),
             (caches.iter().any(|c| c.inclusion != Inclusion::NonInclusive), "a cache is inclusive or exclusive"),
             (caches.iter().any(|c| c.write_policy != WritePolicy::WriteBack), "a cache writes through"),
@@ -234,6 +235,7 @@ impl BatchSystem {
             levels: vec![self.caches.stats.clone()],
             tlbs,
             coherence: Default::default(),
+            walks: None,
         }
     }
 }

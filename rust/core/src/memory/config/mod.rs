@@ -7,12 +7,14 @@
 pub mod check;
 mod defaults;
 pub mod kernel;
+mod page_walk;
 mod parse;
 mod set;
 mod size;
 
 pub use check::RegionRef;
 pub use kernel::KernelConfig;
+pub use page_walk::{PageWalkConfig, StructureCacheConfig};
 pub use parse::{from_tree, tree_from_json};
 pub use set::apply_set;
 pub use size::Size;
@@ -247,8 +249,10 @@ pub struct MachineConfig {
     pub memory_latency_cycles: u32,
     /// Latency of a line from another cpu's private caches.
     pub transfer_cycles: u32,
-    /// Latency of a page walk.
+    /// Latency of a page walk that reads no tables.
     pub page_walk_cycles: u32,
+    /// Page walks that read tables through the caches.
+    pub page_walk: Option<PageWalkConfig>,
     /// Independent accesses in flight.
     pub mlp: u32,
     /// Where pages lie in physical memory.
@@ -278,6 +282,7 @@ impl Default for MachineConfig {
             memory_latency_cycles: 200,
             transfer_cycles: 100,
             page_walk_cycles: 30,
+            page_walk: None,
             mlp: 1,
             placement: Placement::default(),
             page_size: PageSize::default(),
@@ -303,6 +308,7 @@ impl MachineConfig {
             tlb.kind = Some(tlb.stream_kind());
             tlb.hit_cycles = Some(self.hit_cycles_of(level));
         }
+        machine.resolve_page_walk();
         machine
     }
 }

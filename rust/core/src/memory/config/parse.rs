@@ -8,7 +8,7 @@ use serde_json::Value;
 const SHOWN_CHARS_MAX: usize = 60;
 
 /// How the types of Rust are called in a message.
-const TYPE_NAMES: [(&str, &str); 9] = [
+const TYPE_NAMES: [(&str, &str); 11] = [
     ("u32", "an integer from 0 to 4294967295"),
     ("u64", "an integer from 0 to 18446744073709551615"),
     ("a sequence", "a list"),
@@ -18,6 +18,8 @@ const TYPE_NAMES: [(&str, &str); 9] = [
     ("struct CacheConfig", "a table"),
     ("struct TlbConfig", "a table"),
     ("struct Region", "a table"),
+    ("struct PageWalkConfig", "a table"),
+    ("struct StructureCacheConfig", "a table"),
 ];
 
 impl MachineConfig {

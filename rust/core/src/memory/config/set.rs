@@ -38,6 +38,10 @@ fn step<'a>(place: &'a mut Value, path: &str, done: usize) -> Result<(&'a mut Va
     let rest = &path[done..];
     let rest = rest.strip_prefix('.').filter(|_| done > 0).unwrap_or(rest);
     let start = path.len() - rest.len();
+    if place.is_null() {
+        // A table that is absent comes into being with its first field.
+        *place = Value::Object(serde_json::Map::new());
+    }
     match place {
         Value::Object(fields) => {
             let end = rest.find(['.', '[']).unwrap_or(rest.len());

@@ -26,6 +26,10 @@ pub(super) struct Levels {
     pub levels: Vec<Level>,
     /// The first level of each cpu: for data, for fetches.
     pub first: Vec<[usize; 2]>,
+    /// The first level that the page walks of each cpu ask.
+    pub first_of_walks: Vec<usize>,
+    /// Reads of page walks that other cpus' caches served.
+    pub walk_transfers: u64,
     /// The private caches of each cpu; empty without a directory.
     pub domains: Vec<Vec<usize>>,
     pub directory: Option<Directory>,
@@ -68,6 +72,11 @@ impl Levels {
                 .clone()
                 .map(|cpu| [plan.first(StreamKind::Data, cpu), plan.first(StreamKind::Instruction, cpu)])
                 .collect(),
+            first_of_walks: cpus
+                .clone()
+                .map(|cpu| machine.first_walk_cache().map_or(MEMORY, |place| plan.index(place, cpu)))
+                .collect(),
+            walk_transfers: 0,
             domains: cpus.filter(|_| private.is_some()).map(|cpu| plan.private_of(cpu)).collect(),
             directory: private.map(|cache| Directory::new(cache.line_size.bytes().trailing_zeros())),
             first_shared: machine

@@ -13,7 +13,8 @@ mod tests;
 use super::config::{MachineConfig, PageSize};
 use super::page::PageSizes;
 use super::page_table::PageTable;
-use super::stats::{LevelStats, MemoryStats};
+use super::page_walk::{TablePath, Walk, Walker, leaf_level, tables};
+use super::stats::{LevelStats, MemoryStats, PageWalkStats};
 use super::tlb::{Translated, Translation};
 use crate::trace::batch::AccessKind;
 use levels::Levels;
@@ -36,6 +37,18 @@ pub struct Reference {
     pub asid: u32,
     /// Address of the instruction; 0 if unknown.
     pub ip: u64,
+}
+
+/// A translation that somebody else has: page tables of an operating system in simulated frames.
+///
+/// Under nested paging its addresses are guest-physical, and the machine's host backs them where they are touched.
+pub struct Mapping<'a, P> {
+    /// Where the reference's first byte lies.
+    pub paddr: u64,
+    /// Size of the page.
+    pub page_size: PageSize,
+    /// The entries on the way to the page, for a walk.
+    pub path: &'a P,
 }
 
 /// What became of a reference.
@@ -61,6 +74,11 @@ pub struct MemorySystem {
     levels: Levels,
     translation: Option<Translation>,
     page_table: Option<PageTable>,
+    walker: Option<Walker>,
+    start_cycles: u64,
+    walk_cycles: u64,
+    // TLB entries are of pages no larger than the host's.
+    tlb_page_size_max: PageSize,
     page_sizes: PageSizes,
     // Whether anything asks for the time.
     has_clock: bool,
@@ -83,7 +101,11 @@ impl MemorySystem {
             has_clock: levels.levels.iter().any(|level| level.cache.rules.is_prefetching),
             levels,
             translation: Translation::new(machine, seed),
-            page_table: PageTable::new(machine.placement, machine.memory_size.bytes(), &pages, seed),
+            page_table: PageTable::new(machine, &pages, seed),
+            walker: Walker::new(machine),
+            start_cycles: machine.page_walk.as_ref().map_or(0, |walk| walk.start_cycles.into()),
+            walk_cycles: 0,
+            tlb_page_size_max: machine.tlb_page_size(PageSize::Size1G),
             page_sizes,
             dependent,
             mlp: u64::from(machine.mlp),
@@ -98,15 +120,74 @@ impl MemorySystem {
     /// # Errors
     /// The reference touches a page for the first time, and no frame is left for it.
     pub fn access(&mut self, reference: &Reference) -> Result<Outcome, OutOfMemory> {
-        let &Reference { vaddr, bytes, kind, cpu, asid, ip } = reference;
+        let &Reference { vaddr, .. } = reference;
         debug_assert!(vaddr >> 63 == 0, "addresses lie below 2^63");
+        if self.translation.is_none() && self.page_table.is_none() {
+            return Ok(self.refer(reference, Translated::default(), vaddr));
+        }
+        let (translated, paddr) = self.translate(reference)?;
+        Ok(self.refer(reference, translated, paddr))
+    }
+
+    /// Simulates a reference whose translation is supplied: TLBs and walks are those of this machine, tables are not.
+    ///
+    /// # Errors
+    /// Under nested paging, the host has no frame left for what is touched for the first time.
+    pub fn access_mapped<P: TablePath>(
+        &mut self,
+        reference: &Reference,
+        mapping: &Mapping<'_, P>,
+    ) -> Result<Outcome, OutOfMemory> {
+        let &Mapping { paddr: place, page_size, path } = mapping;
+        let mut translated = self.look_up(reference, page_size);
+        let paddr = self.back(place)?;
+        if translated.walked && self.walker.is_some() {
+            let levels = self.walker.as_ref().map_or(0, Walker::levels);
+            for level in leaf_level(page_size)..=levels {
+                self.back(path.entry_paddr(level))?;
+            }
+            translated.latency_cycles += self.walk(reference, page_size, place, Some(path));
+        }
+        Ok(self.refer(reference, translated, paddr))
+    }
+
+    /// Drops the translation of the page of that size around `vaddr` from the TLBs of a cpu, and what its structure caches
+    /// hold of the address space, as `invlpg` does.
+    pub fn invalidate_page(&mut self, cpu: u32, asid: u32, vaddr: u64, page_size: PageSize) {
+        if let Some(translation) = &mut self.translation {
+            translation.invalidate_page(cpu as usize, vaddr, page_size.bits(), asid);
+        }
+        if let Some(walker) = &mut self.walker {
+            walker.invalidate_asid(cpu as usize, asid);
+        }
+    }
+
+    /// Drops all translations of an address space from the TLBs and structure caches of a cpu.
+    pub fn invalidate_asid(&mut self, cpu: u32, asid: u32) {
+        if let Some(translation) = &mut self.translation {
+            translation.invalidate_asid(cpu as usize, asid);
+        }
+        if let Some(walker) = &mut self.walker {
+            walker.invalidate_asid(cpu as usize, asid);
+        }
+    }
+
+    /// Empties the TLBs and structure caches of a cpu, shared TLBs included; the host's are kept.
+    pub fn invalidate_all(&mut self, cpu: u32) {
+        if let Some(translation) = &mut self.translation {
+            translation.invalidate_all(cpu as usize);
+        }
+        if let Some(walker) = &mut self.walker {
+            walker.invalidate_all(cpu as usize);
+        }
+    }
+
+    /// A reference that is translated, through coherence and caches.
+    #[inline]
+    fn refer(&mut self, reference: &Reference, translated: Translated, paddr: u64) -> Outcome {
+        let &Reference { bytes, kind, cpu, ip, .. } = reference;
         let cpu = cpu as usize;
         let is_fetch = kind == AccessKind::Fetch;
-        let (translated, paddr) = if self.translation.is_none() && self.page_table.is_none() {
-            (Translated::default(), vaddr)
-        } else {
-            self.translate(vaddr, cpu, is_fetch, asid)?
-        };
         let clock = if self.has_clock { self.clock() } else { 0 };
         let request = Request { paddr, ip, cpu, clock, is_transfer: false, missed: 0 };
         let (latency_cycles, missed) = self.levels.reference(request, bytes.max(1), kind);
@@ -114,7 +195,7 @@ impl MemorySystem {
         self.references += 1;
         self.fetches += u64::from(is_fetch);
         self.latency_cycles += latency_cycles;
-        Ok(Outcome { latency_cycles, walked: translated.walked, missed })
+        Outcome { latency_cycles, walked: translated.walked, missed }
     }
 
     /// Levels that the last reference missed at once more than [`Outcome::missed`] tells: one item for each time.
@@ -137,7 +218,13 @@ impl MemorySystem {
         }
         let places = levels[0].len();
         levels.iter_mut().for_each(|of_cpu| of_cpu.resize(places, LevelStats::default()));
+        let walks = self.walker.as_ref().map(|walker| {
+            let reads_from_other_cpus = self.levels.walk_transfers;
+            let walks = PageWalkStats { reads_from_other_cpus, walk_cycles: self.walk_cycles, ..walker.stats() };
+            walks.with_levels(&levels)
+        });
         MemoryStats {
+            walks,
             references: self.references,
             fetches: self.fetches,
             latency_cycles: self.latency_cycles,
@@ -153,25 +240,53 @@ impl MemorySystem {
         if self.dependent { self.latency_cycles } else { self.references.max(self.latency_cycles / self.mlp) }
     }
 
-    fn translate(
-        &mut self,
-        vaddr: u64,
-        cpu: usize,
-        is_fetch: bool,
-        asid: u32,
-    ) -> Result<(Translated, u64), OutOfMemory> {
+    fn translate(&mut self, reference: &Reference) -> Result<(Translated, u64), OutOfMemory> {
+        let &Reference { vaddr, asid, .. } = reference;
         let size: PageSize = self.page_sizes.at(vaddr);
-        let translated = match &mut self.translation {
-            Some(translation) => translation.translate(cpu, is_fetch, vaddr, size, asid),
-            None => Translated::default(),
+        let mut translated = self.look_up(reference, size);
+        let Some(table) = &mut self.page_table else { return Ok((translated, vaddr)) };
+        let place = table.paddr(vaddr, size, asid);
+        let (Some(place), Some(paddr)) = (place, place.and_then(|place| table.spaces.back(place))) else {
+            return Err(OutOfMemory { frames: table.frames_in_use() });
         };
-        let paddr = match &mut self.page_table {
-            Some(table) => {
-                table.paddr(vaddr, size, asid).ok_or_else(|| OutOfMemory { frames: table.frames_in_use() })?
-            }
-            None => vaddr,
-        };
+        if translated.walked && self.walker.is_some() {
+            translated.latency_cycles += self.walk::<tables::Path<'_>>(reference, size, place, None);
+        }
         Ok((translated, paddr))
+    }
+
+    /// Asks the TLBs for a page of that size.
+    #[inline]
+    fn look_up(&mut self, reference: &Reference, size: PageSize) -> Translated {
+        let &Reference { vaddr, kind, cpu, asid, .. } = reference;
+        let Some(translation) = &mut self.translation else { return Translated::default() };
+        let size = size.min(self.tlb_page_size_max);
+        translation.translate(cpu as usize, kind == AccessKind::Fetch, vaddr, size, asid)
+    }
+
+    /// The physical address of a place that may be guest-physical.
+    fn back(&mut self, place: u64) -> Result<u64, OutOfMemory> {
+        let Some(table) = &mut self.page_table else { return Ok(place) };
+        table.spaces.back(place).ok_or_else(|| OutOfMemory { frames: table.frames_in_use() })
+    }
+
+    /// A walk through the caches, by somebody else's tables or by this machine's own. Returns its cycles.
+    fn walk<P: TablePath>(&mut self, reference: &Reference, size: PageSize, paddr: u64, path: Option<&P>) -> u64 {
+        let &Reference { vaddr, cpu, asid, .. } = reference;
+        let cpu = cpu as usize;
+        let walker = self.walker.as_mut().expect("walks read tables here");
+        let spaces = &self.page_table.as_ref().expect("tables have places").spaces;
+        walker.note_switches(cpu, self.translation.as_ref().map_or(0, |translation| translation.switches(cpu)));
+        let walk = Walk { cpu, asid, vaddr, leaf: leaf_level(size), paddr };
+        let mut cycles = self.start_cycles;
+        let levels = &mut self.levels;
+        let mut read = |paddr| cycles += levels.walk_read(cpu, paddr);
+        match path {
+            Some(path) => walker.walk(walk, path, spaces.host(), &mut read),
+            None => walker.walk(walk, &spaces.path(vaddr, asid), spaces.host(), &mut read),
+        }
+        self.walk_cycles += cycles;
+        cycles
     }
 }
 

@@ -5,6 +5,9 @@ use super::super::directory::CpuSet;
 use super::super::prefetch::{PAGE_BITS, Trigger};
 use super::levels::{Levels, MEMORY};
 
+/// Bytes of an entry of a page table.
+const ENTRY_BYTES: u32 = 8;
+
 /// What every request of one reference carries along.
 pub(super) struct Request {
     pub paddr: u64,
@@ -63,6 +66,42 @@ impl Levels {
         };
         if is_prefetching {
             self.prefetch_after(at, line, is_new, request);
+        }
+        answer
+    }
+
+    /// A page walk of a cpu reads an entry. Returns the latency.
+    pub(super) fn walk_read(&mut self, cpu: usize, paddr: u64) -> u64 {
+        let first = self.first_of_walks[cpu];
+        let mut is_transfer = false;
+        if self.directory.is_some() {
+            (is_transfer, _) = self.before_reference(first, cpu, paddr, ENTRY_BYTES, false);
+        }
+        let answer = self.read_entry(first, is_transfer, paddr);
+        if self.directory.is_some() {
+            self.after_reference(cpu, paddr, false);
+        }
+        answer.latency_cycles
+    }
+
+    /// A `walk read`: a `read` that is no demand, and that prefetchers do not see.
+    fn read_entry(&mut self, at: usize, is_transfer: bool, paddr: u64) -> Answer {
+        let level = self.levels.get_mut(at);
+        let Some(level) = level.filter(|level| !is_transfer || level.cpu.is_some()) else {
+            self.walk_transfers += u64::from(is_transfer);
+            return Answer::clean(if is_transfer { self.transfer_cycles } else { self.memory_latency_cycles });
+        };
+        let line = level.cache.line_of(paddr);
+        let (rules, next) = (level.cache.rules, level.next);
+        level.cache.stats.walk_reads += 1;
+        if level.cache.lookup(line, false).is_some() {
+            let is_dirty = rules.is_exclusive && self.remove(at, line) == Some(true);
+            return Answer { latency_cycles: rules.latency_cycles, is_dirty };
+        }
+        level.cache.stats.walk_read_misses += 1;
+        let mut answer = self.read_entry(next, is_transfer, paddr);
+        if !rules.is_exclusive {
+            self.fill(at, line, std::mem::take(&mut answer.is_dirty));
         }
         answer
     }

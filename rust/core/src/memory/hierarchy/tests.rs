@@ -1,8 +1,9 @@
 //! Small machines whose counters are worked out by hand. A letter of a trace is an access to a line: `r3`, `w3`, `f3`.
 
-use super::{MemorySystem, OutOfMemory, Outcome, PageRange, Reference};
+use super::{Mapping, MemorySystem, OutOfMemory, Outcome, PageRange, Reference};
 use crate::memory::config::{MachineConfig, PageSize};
-use crate::memory::stats::LevelStats;
+use crate::memory::page_walk::TablePath;
+use crate::memory::stats::{LevelStats, PageWalkStats};
 use crate::trace::AccessKind;
 use serde_json::{Value, json};
 
@@ -266,4 +267,127 @@ fn pages_have_the_size_of_their_range_and_memory_ends() {
     );
     assert_eq!(load(2 << 20), Err(OutOfMemory { frames: 513 }));
     assert_eq!(s.stats().page_walks, 3);
+}
+
+/// A machine of 4 KiB pages in ascending frames, with one entry in its TLB.
+fn walking(page_walk: &Value) -> MemorySystem {
+    system(&json!({
+        "placement": "contiguous",
+        "memory_latency_cycles": 100,
+        "page_walk": page_walk,
+        "caches": levels(&[(8, json!({"latency_cycles": 5}))]),
+        "tlbs": [{"name": "TLB", "entries": 1, "ways": 1, "hit_cycles": 3}],
+    }))
+}
+
+fn walks(system: &MemorySystem) -> PageWalkStats {
+    system.stats().walks.unwrap()
+}
+
+#[test]
+fn walk_reads_an_entry_of_each_level_through_the_caches() {
+    let mut system = walking(&json!({"start_cycles": 7}));
+    // Four entries and the line come from memory; the next page's leaf is beside the first one's.
+    assert_eq!(refer(&mut system, 0, "r0", 0).latency_cycles, 3 + 7 + 4 * 100 + 100);
+    assert_eq!(refer(&mut system, 0, "r0", 0).latency_cycles, 3 + 5);
+    assert_eq!(refer(&mut system, 0, "r64", 0).latency_cycles, 3 + 7 + 4 * 5 + 100);
+    let walks = walks(&system);
+    assert_eq!((walks.walks, walks.reads, walks.reads_by_level), (2, 8, vec![2; 4]));
+    assert_eq!((walks.reads_served, walks.reads_from_memory, walks.walk_cycles), (vec![4], 4, 2 * 7 + 420));
+    let level = level(&system, 0);
+    assert_eq!((level.walk_reads, level.walk_read_misses, level.reads, level.read_misses), (8, 4, 3, 2));
+}
+
+#[test]
+fn structure_cache_spares_the_reads_above_it() {
+    let caches = json!([{"level": 2, "entries": 2}, {"level": 4, "entries": 1}]);
+    let mut system = walking(&json!({"structure_caches": caches}));
+    for access in ["r0", "r64", "r32768", "r128"] {
+        refer(&mut system, 0, access, 0);
+    }
+    let walks = walks(&system);
+    assert_eq!(walks.reads_by_level, [4, 2, 2, 1]);
+    let counts: Vec<_> = walks.structure_caches.iter().map(|cache| (cache.lookups, cache.hits)).collect();
+    assert_eq!(counts, [(4, 2), (4, 3)]);
+}
+
+#[test]
+fn nested_walk_over_four_and_four_levels_reads_24_entries() {
+    for (host_page, reads) in [("4KiB", 24), ("2MiB", 19), ("1GiB", 14)] {
+        let mut system = walking(&json!({"host_page_size": host_page}));
+        refer(&mut system, 0, "r0", 0);
+        let walks = walks(&system);
+        assert_eq!((walks.reads, walks.reads_by_level.iter().sum::<u64>(), walks.host_walks), (reads, 4, 5));
+    }
+}
+
+#[test]
+fn large_page_on_a_host_with_small_ones_takes_small_entries() {
+    let mut system = system(&json!({
+        "placement": "random", "page_size": "2MiB", "page_walk": {"host_page_size": "4KiB", "nested_tlb_entries": 8},
+        "tlbs": [{"name": "TLB", "entries": 8, "ways": 8}],
+    }));
+    let walked: Vec<bool> = [0, 1, 64, 64].map(|line| refer(&mut system, 0, &format!("r{line}"), 0).walked).into();
+    assert_eq!(walked, [true, false, true, false]);
+    // Three tables, two data pages: what the second walk asks of the tables, the nested TLB knows.
+    let walks = walks(&system);
+    assert_eq!((walks.reads_by_level, walks.host_walks), (vec![0, 2, 2, 2], 5));
+    assert_eq!((walks.nested_tlb.lookups, walks.nested_tlb.hits), (8, 3));
+}
+
+#[test]
+fn structure_caches_without_tags_are_emptied_by_a_switch() {
+    for (tagged, reads) in [(true, 4 + 4 + 1), (false, 4 + 4 + 4)] {
+        let mut system = walking(&json!({"asid_tagged": tagged, "structure_caches": [{"level": 2, "entries": 8}]}));
+        for asid in [0, 1, 0] {
+            let reference = Reference { vaddr: 0, bytes: 4, kind: AccessKind::Read, cpu: 0, asid, ip: 0 };
+            system.access(&reference).unwrap();
+        }
+        assert_eq!(walks(&system).reads, reads, "tagged: {tagged}");
+    }
+}
+
+/// Entries of somebody's tables: those of level `n` are in page `n`.
+struct Entries;
+
+impl TablePath for Entries {
+    fn entry_paddr(&self, level: u32) -> u64 {
+        u64::from(level) << 12 | 8
+    }
+}
+
+#[test]
+fn supplied_translation_is_walked_once_and_again_after_its_invalidation() {
+    let mut system = walking(&json!({"structure_caches": [{"level": 2, "entries": 8}]}));
+    let reference = Reference { vaddr: 1 << 12, bytes: 4, kind: AccessKind::Write, cpu: 0, asid: 3, ip: 0 };
+    let mapping = Mapping { paddr: 9 << 12, page_size: PageSize::Size4K, path: &Entries };
+    let reads = |system: &mut MemorySystem| {
+        let before = walks(system).reads;
+        system.access_mapped(&reference, &mapping).unwrap();
+        walks(system).reads - before
+    };
+    assert_eq!([reads(&mut system), reads(&mut system)], [4, 0]);
+    system.invalidate_page(0, 3, 0x5000, PageSize::Size4K);
+    assert_eq!(reads(&mut system), 0);
+    system.invalidate_page(0, 4, 0x1000, PageSize::Size4K);
+    assert_eq!(reads(&mut system), 0);
+    for page in [PageSize::Size4K, PageSize::Size2M] {
+        system.invalidate_page(0, 3, 0x1fff, page);
+        assert_eq!(reads(&mut system), 4);
+    }
+    system.invalidate_asid(0, 2);
+    assert_eq!(reads(&mut system), 0);
+    system.invalidate_asid(0, 3);
+    assert_eq!(reads(&mut system), 4);
+    system.invalidate_all(0);
+    assert_eq!(reads(&mut system), 4);
+}
+
+#[test]
+fn supplied_translation_in_a_guest_is_backed_by_the_host() {
+    let mut system = walking(&json!({"host_page_size": "4KiB"}));
+    let reference = Reference { vaddr: 0, bytes: 4, kind: AccessKind::Read, cpu: 0, asid: 0, ip: 0 };
+    let mapping = Mapping { paddr: 9 << 12, page_size: PageSize::Size4K, path: &Entries };
+    assert!(system.access_mapped(&reference, &mapping).unwrap().walked);
+    assert_eq!(walks(&system).reads, 24);
 }

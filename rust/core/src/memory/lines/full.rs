@@ -104,6 +104,15 @@ impl<K: Key> Lines<K> for Full<K> {
         Some(self.dirty[way as usize])
     }
 
+    fn remove_where(&mut self, is_meant: &dyn Fn(K) -> bool) {
+        let invalid = &mut self.invalid;
+        self.way_of.retain(|&key, &mut way| {
+            let goes = is_meant(key);
+            invalid.extend(goes.then_some(Reverse(way)));
+            !goes
+        });
+    }
+
     fn clear(&mut self) {
         self.way_of.clear();
         self.invalid.clear();

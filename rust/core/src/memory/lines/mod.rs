@@ -87,6 +87,7 @@ trait Lines<K>: Send {
     fn fill(&mut self, key: K, is_dirty: bool) -> Filled<K>;
     fn clean(&mut self, key: K);
     fn remove(&mut self, key: K) -> Option<bool>;
+    fn remove_where(&mut self, is_meant: &dyn Fn(K) -> bool);
     fn clear(&mut self);
 }
 
@@ -156,6 +157,12 @@ impl<K: Key> LineArray<K> {
         self.lines.remove(key)
     }
 
+    /// Makes the ways of all lines invalid that are meant. Takes time in proportion to the array.
+    pub fn remove_where(&mut self, is_meant: impl Fn(K) -> bool) {
+        self.last = None;
+        self.lines.remove_where(&is_meant);
+    }
+
     /// Makes all ways invalid; the policy keeps its state. Takes time in proportion to the array.
     pub fn clear(&mut self) {
         self.last = None;
@@ -212,6 +219,10 @@ mod tests {
                         0 => assert_eq!(sets.remove(line), full.remove(line)),
                         1 => assert_eq!(sets.find(line), full.find(line)),
                         2 => (sets.clean(line), full.clean(line)).1,
+                        3 if line % 8 == 0 => {
+                            let is_meant = |other| other % 3 == line % 3;
+                            (sets.remove_where(is_meant), full.remove_where(is_meant)).1
+                        }
                         _ if step % 1000 == 999 => (sets.clear(), full.clear()).1,
                         _ => {
                             let found = sets.lookup(line, is_dirty);

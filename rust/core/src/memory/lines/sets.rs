@@ -113,6 +113,15 @@ impl<K: Key, P: Replacement + Send> Lines<K> for Sets<K, P> {
         Some(dirty >> way & 1 != 0)
     }
 
+    fn remove_where(&mut self, is_meant: &dyn Fn(K) -> bool) {
+        for set in 0..self.geometry.sets() {
+            let Flags { valid, dirty } = self.heads.flags(set);
+            let stays = |&way: &usize| valid >> way & 1 != 0 && !is_meant(self.key(set, way));
+            let valid = (0..self.ways).filter(stays).fold(0, |stay, way| stay | 1 << way);
+            self.heads.set_flags(set, Flags { valid, dirty });
+        }
+    }
+
     fn clear(&mut self) {
         self.heads.clear();
     }

@@ -1,11 +1,12 @@
 //! The rules of a machine.
 //!
 //! A rule is told as `path: rule, got value`. The first broken one is reported: fields of the machine, then each cache
-//! by itself, then each TLB, then what they must be to one another.
+//! by itself, then each TLB, then what they must be to one another, then page walks.
 
 mod cache;
 mod hierarchy;
 mod kernel;
+mod page_walk;
 mod region;
 mod tlb;
 
@@ -62,7 +63,8 @@ impl MachineConfig {
             tlb::check(tlb, &format!("tlbs[{index}]"), self.cpus)?;
         }
         kernel::check(&self.kernel)?;
-        hierarchy::check(self)
+        hierarchy::check(self)?;
+        page_walk::check(self)
     }
 
     /// The machine's own fields.
@@ -89,7 +91,7 @@ impl MachineConfig {
 
     /// Physical memory must consist of whole pages.
     fn check_memory_size(&self) -> Result<(), ConfigError> {
-        let page = self.page_size;
+        let page = self.physical_page_size();
         let bytes = self.memory_size.bytes();
         if bytes == 0 || bytes > 1 << MEMORY_SIZE_BITS || bytes.trailing_zeros() < page.bits() {
             let rule = format!("must be a multiple of the page size ({page}) up to 4096TiB");
@@ -103,7 +105,8 @@ impl MachineConfig {
         if page == self.page_size {
             return Ok(());
         }
-        if self.placement == Placement::Random {
+        let is_nested = self.page_walk.as_ref().is_some_and(|walk| walk.host_page_size.is_some());
+        if self.placement == Placement::Random && !is_nested {
             let rule = format!("must be the machine's page size ({}) with random placement", self.page_size);
             return Err(ConfigError::new(path, rule, page));
         }
