@@ -341,11 +341,13 @@ def number_paths(tree: dict[str, Any]) -> list[str]:
     for key, value in tree.items():
         if isinstance(value, list):
             paths += [
-                f"{key}.{item['name']}.{path}"
-                for item in value
+                f"{key}.{item['name']}.{path}" if "name" in item else f"{key}[{index}].{path}"
+                for index, item in enumerate(value)
                 if isinstance(item, dict)
                 for path in number_paths(item)
             ]
+        elif isinstance(value, dict):
+            paths += [f"{key}.{path}" for path in number_paths(value)]
         elif not isinstance(value, bool) and (isinstance(value, int) or key in ("size", "line_size", "memory_size")):
             paths.append(key)
     return paths
