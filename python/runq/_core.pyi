@@ -6,13 +6,17 @@ from typing import Any, final
 __all__ = [
     "Kernel",
     "Replayed",
+    "Simulated",
     "__version__",
     "arrow_stream",
     "machine_check",
     "machine_resolve",
     "machine_set",
+    "page_replacement",
+    "processes_at",
     "replay",
     "replay_json",
+    "simulate",
     "trace_convert",
     "trace_info",
 ]
@@ -78,10 +82,19 @@ class Replayed:
     @property
     def compression(self) -> str | None: ...
 
+@final
+class Simulated:
+    @property
+    def result(self) -> str: ...
+    @property
+    def simulate_seconds(self) -> float: ...
+
 def arrow_stream(columns: list[tuple[str, list[int | None] | list[str]]]) -> object: ...
 def machine_check(machine: str) -> str: ...
 def machine_resolve(machine: str) -> str: ...
 def machine_set(machine: str, assignments: list[str]) -> str: ...
+def page_replacement(pages: list[int], frames: list[int], policy: str, seed: int) -> list[tuple[int, int, int]]: ...
+def processes_at(machine: str, scenario: str, options: str, at_ns: float) -> str: ...
 def replay(
     source: Any,
     machine: str,
@@ -92,6 +105,13 @@ def replay(
     progress: Callable[[int, int | None, int], object] | None = None,
 ) -> Replayed: ...
 def replay_json(machine: str, options: str, columns: dict[str, Any], chunk: int) -> str: ...
+def simulate(
+    machine: str,
+    scenario: str,
+    options: str,
+    *,
+    progress: Callable[[float, int], object] | None = None,
+) -> Simulated: ...
 def trace_convert(
     source: Any,
     target: str,

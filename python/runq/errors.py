@@ -7,6 +7,7 @@ __all__ = [
     "ReplayError",
     "RunqError",
     "SegmentationFault",
+    "SimulationError",
     "TraceError",
     "TraceFileError",
     "TraceNotFoundError",
@@ -72,3 +73,7 @@ class OutOfMemory(KernelError):
     def __init__(self, message: str, pid: int | None) -> None:
         super().__init__(message)
         self.pid = pid
+
+
+class SimulationError(RunqError):
+    """A scenario that cannot be run to its end; names the process and what it asked for."""

@@ -4,6 +4,7 @@ use pyo3::call::PyCallArgs;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use runq_core::base::ConfigError;
+use runq_core::engine::RunError;
 use runq_core::kernel::KernelError;
 use runq_core::replay::ReplayError;
 use runq_core::trace::TraceError;
@@ -20,6 +21,8 @@ pub enum Failure {
     Replay(ReplayError),
     /// A system call that was refused, or that ended its process.
     Kernel(KernelError),
+    /// A scenario that cannot be run to its end.
+    Run(RunError),
 }
 
 impl From<ConfigError> for Failure {
@@ -46,6 +49,7 @@ impl From<Failure> for PyErr {
             Failure::Config(error) => raise(py, "ConfigError", (error.path, error.rule, error.value)),
             Failure::Replay(error) => raise(py, "ReplayError", (error.to_string(),)),
             Failure::Kernel(error) => raise_kernel(py, &error),
+            Failure::Run(error) => raise(py, "SimulationError", (error.to_string(),)),
             Failure::Trace(error) => raise(py, trace_class(&error), (error.to_string(),)),
         })
     }

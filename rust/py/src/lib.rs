@@ -14,6 +14,7 @@ mod pump;
 mod reader;
 mod replay;
 mod replay_json;
+mod simulate;
 mod source;
 mod trace;
 
@@ -32,6 +33,8 @@ mod _core {
     use super::replay::{Replayed, replay};
     #[pymodule_export]
     use super::replay_json::replay_json;
+    #[pymodule_export]
+    use super::simulate::{Simulated, page_replacement, processes_at, simulate};
     #[pymodule_export]
     use super::trace::{trace_convert, trace_info};
     use super::*;

@@ -12,6 +12,11 @@ impl Kernel {
         &self.billed
     }
 
+    /// Pages of 4 KiB that a process has in memory; none once it has ended.
+    pub fn resident_pages(&self, pid: Pid) -> u64 {
+        self.space_of(pid).map_or(0, |space| self.vm.space(space).resident_pages)
+    }
+
     /// What a page shows, without touching it; nothing if it shows nothing yet.
     ///
     /// # Errors

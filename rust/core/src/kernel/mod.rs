@@ -14,6 +14,7 @@ mod syscalls;
 
 pub use costs::Costs;
 pub use error::KernelError;
+pub use inspect::fault_counts;
 pub use ledger::{Account, Ledger};
 pub use options::KernelOptions;
 pub use process::{End, INIT, Pid, Process, State};
@@ -223,6 +224,18 @@ impl Kernel {
         }
         let cost = self.costs.touch(touch, is_in_order, swap_outs);
         self.charge(pid, cost);
+    }
+
+    /// Adds a line to the log.
+    pub fn note(&mut self, text: String) {
+        self.report(text);
+    }
+
+    /// Adds to what a process has cost: time that passed outside of calls.
+    pub fn account(&mut self, pid: Pid, cost: Ledger) {
+        if let Some(process) = self.processes.get_mut(&pid) {
+            process.ledger += cost;
+        }
     }
 
     /// Adds to what the call costs and to what the process has cost.

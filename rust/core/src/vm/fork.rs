@@ -38,11 +38,7 @@ impl VirtualMemory {
             }
         }
         work.tables = (self.tables.len() - tables_before) as u64;
-        let resident_pages = if is_on_demand {
-            self.space(parent).resident_pages
-        } else {
-            work.resident_pages()
-        };
+        let resident_pages = if is_on_demand { self.space(parent).resident_pages } else { work.resident_pages() };
         self.space_mut(parent).recent = None;
         let mut space = self.space(parent).twin(root);
         space.resident_pages = resident_pages;

@@ -141,6 +141,11 @@ impl VirtualMemory {
         self.frames.total()
     }
 
+    /// The most frames that were in use at a time, the zero page included.
+    pub fn frames_peak(&self) -> u64 {
+        self.frames.peak()
+    }
+
     /// Slots of the swap in use.
     pub fn swap_pages_in_use(&self) -> u64 {
         self.reclaim.as_ref().map_or(0, |reclaim| reclaim.slots.in_use())

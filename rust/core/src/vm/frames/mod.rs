@@ -30,6 +30,8 @@ pub struct Frames {
     /// By frame: what is in it, one number that stands for its bytes.
     contents: Vec<u64>,
     total: u64,
+    /// The fewest frames that were ever free.
+    free_min: u64,
 }
 
 impl Frames {
@@ -38,6 +40,7 @@ impl Frames {
         let mut buddy = Buddy::new(frames, placement, seed);
         // A fragmented memory may have given the first frame to others already.
         buddy.carve(ZERO_PAGE.0, 0);
+        let free_min = buddy.frames_free();
         let count =
             |order: u32| vec![0; usize::try_from(frames.div_ceil(1 << order)).expect("memory sizes are bounded")];
         Self {
@@ -47,12 +50,18 @@ impl Frames {
             counts_1g: count(ORDER_MAX),
             contents: vec![0; usize::try_from(frames).expect("memory sizes are bounded")],
             total: frames,
+            free_min,
         }
     }
 
     /// Frames of the machine.
     pub fn total(&self) -> u64 {
         self.total
+    }
+
+    /// The most frames that were in use at a time.
+    pub fn peak(&self) -> u64 {
+        self.total - self.free_min
     }
 
     /// Frames that nobody has.
@@ -63,6 +72,7 @@ impl Frames {
     /// A block of 2^order frames, zeroed, without references; nothing if memory is full.
     pub fn allocate(&mut self, order: u32) -> Option<Pfn> {
         let first = self.buddy.allocate(order)?;
+        self.free_min = self.free_min.min(self.buddy.frames_free());
         let index = slot(first);
         self.contents[index..index + (1 << order)].fill(0);
         debug_assert_eq!(self.references(first), 0, "nobody maps a free frame");

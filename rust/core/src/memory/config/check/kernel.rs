@@ -24,7 +24,7 @@ pub(super) fn check(kernel: &KernelConfig) -> Result<(), ConfigError> {
 
 fn check_space(path: &str, size: Size, min: u64) -> Result<(), ConfigError> {
     let bytes = size.bytes();
-    if bytes % 4096 != 0 || !(min..=SPACE_MAX).contains(&bytes) {
+    if !bytes.is_multiple_of(4096) || !(min..=SPACE_MAX).contains(&bytes) {
         let rule = format!("must be a multiple of 4KiB from {} to 1TiB", Size::from_bytes(min));
         return Err(ConfigError::new(path, rule, size));
     }

@@ -1,0 +1,35 @@
+//! One cpu: its time, who runs on it, where its time went.
+
+use crate::base::Picos;
+use crate::kernel::{Account, Ledger, Pid};
+
+/// A cpu.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Cpu {
+    /// Its local time.
+    pub now: Picos,
+    /// Who runs.
+    pub running: Option<Pid>,
+    /// Who ran last: going on with it costs no switch.
+    pub last: Option<Pid>,
+    /// When the one who runs has to make way for others.
+    pub slice_end: Picos,
+    /// Where its time went, up to `now`.
+    pub ledger: Ledger,
+}
+
+impl Cpu {
+    /// Spends time.
+    pub fn spend(&mut self, cost: &Ledger) {
+        self.ledger += *cost;
+        self.now += cost.total();
+    }
+
+    /// Does nothing until a time that is not before its own.
+    pub fn idle_until(&mut self, time: Picos) {
+        if time > self.now {
+            self.ledger[Account::Idle] += time - self.now;
+            self.now = time;
+        }
+    }
+}

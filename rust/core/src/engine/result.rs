@@ -1,0 +1,86 @@
+//! What a run came to.
+
+use super::run::Run;
+use crate::base::Picos;
+use crate::base::rng::{FNV_START, fnv1a};
+use crate::kernel::{Account, Ledger, Pid};
+use crate::vm::work::{FaultCounts, ForkWork};
+use serde_json::{Map, Value, json};
+
+/// One fork.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ForkRecord {
+    /// When it was called.
+    pub at: Picos,
+    /// By whom.
+    pub pid: Pid,
+    /// The child.
+    pub child: Pid,
+    /// How long it took.
+    pub time: Picos,
+    /// What it copied.
+    pub work: ForkWork,
+}
+
+/// The result of a run, as a tree.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunResult(pub Value);
+
+impl Run {
+    /// Closes the books: cpus that are behind were idle.
+    pub fn finish(mut self) -> RunResult {
+        let elapsed = self.elapsed();
+        for cpu in &mut self.cpus {
+            cpu.idle_until(elapsed);
+        }
+        let mut ledger = Ledger::default();
+        self.cpus.iter().for_each(|cpu| ledger += cpu.ledger);
+        assert_eq!(ledger.total(), elapsed * self.cpus.len() as u64, "every picosecond belongs to one account");
+        let mut processes: Vec<&crate::kernel::Process> =
+            self.kernel.reaped().iter().chain(self.kernel.processes()).collect();
+        processes.sort_by_key(|process| process.pid);
+        let mut faults = FaultCounts::default();
+        processes.iter().for_each(|process| faults += process.faults);
+        let measures: Map<String, Value> =
+            self.code.measures.iter().cloned().zip(self.measures.iter().map(super::Measure::summary)).collect();
+        let vm = self.kernel.vm();
+        let mut tree = json!({
+            "scenario": self.scenario.name,
+            "machine": self.machine.name,
+            "seed": self.seed,
+            "makespan_ns": elapsed,
+            "events": self.events,
+            "cpus": self.cpus.len(),
+            "ledger": ledger,
+            "ledger_by_cpu": self.cpus.iter().map(|cpu| cpu.ledger).collect::<Vec<_>>(),
+            "measures": measures,
+            "processes": processes.iter().map(|process| self.kernel.row(process)).collect::<Vec<_>>(),
+            "faults": crate::kernel::fault_counts(&faults),
+            "memory": {
+                "frames_total": vm.frames_total(),
+                "frames_free": vm.frames_free(),
+                "frames_peak": vm.frames_peak(),
+                "swap_outs": vm.swap_outs(),
+            },
+            "forks": self.forks.iter().map(ForkRecord::row).collect::<Vec<_>>(),
+            "log": self.kernel.log().iter().map(|line| json!({"at_ns": line.at, "text": line.text})).collect::<Vec<_>>(),
+        });
+        // Steps say how the run was cut into pieces, not what happened.
+        let mut digested = tree.clone();
+        digested.as_object_mut().expect("a table").remove("events");
+        let digest = fnv1a(FNV_START, digested.to_string().as_bytes());
+        tree["digest"] = format!("{digest:016x}").into();
+        debug_assert!(ledger[Account::Idle] <= ledger.total(), "idle time is a part of all");
+        RunResult(tree)
+    }
+}
+
+impl ForkRecord {
+    fn row(&self) -> Value {
+        let mut row = json!({"at_ns": self.at, "pid": self.pid, "child": self.child, "time_ns": self.time});
+        if let (Some(row), Ok(Value::Object(work))) = (row.as_object_mut(), serde_json::to_value(self.work)) {
+            row.extend(work);
+        }
+        row
+    }
+}

@@ -1,0 +1,135 @@
+//! Compiled programs: instructions in one row, with jumps instead of bodies.
+
+use super::pattern::Pattern;
+use crate::base::Picos;
+use crate::vm::address_space::{Access, Permissions};
+
+/// Where in the code something begins.
+pub type Address = u32;
+
+/// One step.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Instruction {
+    /// Runs for a time.
+    Compute(Picos),
+    /// A system call; an empty one without a time.
+    Syscall(Option<Picos>),
+    /// Waits for a time.
+    Sleep(Picos),
+    /// Makes a region.
+    Mmap(Mmap),
+    /// Removes a part of a region.
+    Munmap(Range),
+    /// Gives the memory of a part back.
+    Discard(Range),
+    /// Changes what a part allows.
+    Mprotect(Range, Permissions),
+    /// Sets the size of the heap.
+    Brk(u64),
+    /// Accesses memory: an index into [`Code::touches`].
+    Touch(u32),
+    /// Makes a child, which begins at an address or with the next instruction.
+    Child(ChildKind, Option<Address>),
+    /// Makes a child with a fresh image.
+    Spawn(String, Address),
+    /// Replaces the image.
+    Exec(String, Address),
+    /// Ends the process.
+    Exit(i32),
+    /// Waits for one child; is repeated until there is none if `all`.
+    Wait {
+        /// Whether all are waited for.
+        all: bool,
+    },
+    /// Ends the youngest child that lives.
+    Kill,
+    /// Begins a loop: goes to `end` if `times` is 0.
+    Loop {
+        /// How often.
+        times: u64,
+        /// What follows the loop.
+        end: Address,
+    },
+    /// Ends a round of a loop: goes to its first instruction or on.
+    Next {
+        /// Its first instruction.
+        start: Address,
+    },
+    /// Goes on elsewhere.
+    Jump(Address),
+    /// Goes to one of several places, drawn by weight.
+    Choose(Vec<(u32, Address)>),
+    /// Notes the time: an index into [`Code::measures`].
+    Begin(u32),
+    /// Notes how long it is since then.
+    End(u32),
+}
+
+/// How a child is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChildKind {
+    /// With a copy of the address space.
+    Fork,
+    /// In the same one, the parent waits.
+    Vfork,
+    /// In the same one.
+    CloneVm,
+    /// In the same one, as a thread.
+    Thread,
+}
+
+/// What mmap is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mmap {
+    /// The region's name.
+    pub region: String,
+    /// Bytes.
+    pub size: u64,
+    /// log2 of the frames of its pages.
+    pub page_order: u32,
+    /// What accesses pass.
+    pub permissions: Permissions,
+    /// Whether children see writes.
+    pub is_shared: bool,
+    /// Where.
+    pub address: Option<u64>,
+}
+
+/// A part of a region.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Range {
+    /// The region's name.
+    pub region: String,
+    /// Where it begins, in bytes.
+    pub offset: u64,
+    /// Bytes; the rest if absent.
+    pub size: Option<u64>,
+}
+
+/// Accesses.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TouchCode {
+    /// Where.
+    pub range: Range,
+    /// What is done.
+    pub access: Access,
+    /// Bytes of a unit.
+    pub unit: u64,
+    /// How many; as many as there are units if absent.
+    pub count: Option<u64>,
+    /// In which order.
+    pub pattern: Pattern,
+    /// Whether each waits for the one before.
+    pub is_dependent: bool,
+}
+
+/// All programs of a scenario.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Code {
+    /// The instructions.
+    pub instructions: Vec<Instruction>,
+    /// What `Touch` refers to.
+    pub touches: Vec<TouchCode>,
+    /// Names of what is measured, in order of first mention.
+    pub measures: Vec<String>,
+}

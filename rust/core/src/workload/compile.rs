@@ -1,0 +1,241 @@
+//! From ops to code. All rules that an op has to keep are held here.
+
+use super::code::{Address, ChildKind, Code, Instruction, Mmap, Range, TouchCode};
+use super::op::{Op, Part, Touch};
+use super::pattern::Pattern;
+use crate::base::ConfigError;
+use crate::memory::config::Size;
+use crate::vm::address_space::Permissions;
+
+/// Bodies within bodies.
+const DEPTH_MAX: usize = 64;
+
+/// The largest region: that of user space.
+const REGION_MAX: u64 = 1 << 47;
+
+impl Code {
+    /// Compiles a program that ends with the process. Returns where it begins.
+    ///
+    /// # Errors
+    /// The first rule that is broken, with its path and the value.
+    pub fn compile(&mut self, program: &[Op], path: &str) -> Result<Address, ConfigError> {
+        Compiler { code: self, depth: 0 }.program(program, path)
+    }
+}
+
+struct Compiler<'a> {
+    code: &'a mut Code,
+    depth: usize,
+}
+
+impl Compiler<'_> {
+    /// A program, and behind it those of its children and new images.
+    fn program(&mut self, program: &[Op], path: &str) -> Result<Address, ConfigError> {
+        let mut later = Vec::new();
+        let start = self.here();
+        self.body(program, path, &mut later)?;
+        self.emit(Instruction::Exit(0));
+        for (at, program, path) in later {
+            let entry = self.program(&program, &path)?;
+            match &mut self.code.instructions[at as usize] {
+                Instruction::Child(_, address) => *address = Some(entry),
+                Instruction::Spawn(_, address) | Instruction::Exec(_, address) => *address = entry,
+                other => unreachable!("{other:?} has no program"),
+            }
+        }
+        Ok(start)
+    }
+
+    fn body(&mut self, ops: &[Op], path: &str, later: &mut Vec<(Address, Vec<Op>, String)>) -> Result<(), ConfigError> {
+        self.depth += 1;
+        if self.depth > DEPTH_MAX {
+            return Err(ConfigError::new(path, format!("must not lie in more than {DEPTH_MAX} bodies"), "one more"));
+        }
+        for (index, op) in ops.iter().enumerate() {
+            self.op(op, &format!("{path}[{index}]"), later)?;
+        }
+        self.depth -= 1;
+        Ok(())
+    }
+
+    fn op(&mut self, op: &Op, path: &str, later: &mut Vec<(Address, Vec<Op>, String)>) -> Result<(), ConfigError> {
+        match op {
+            Op::Compute { ns } => self.emit(Instruction::Compute(*ns)),
+            Op::Syscall { ns } => self.emit(Instruction::Syscall(*ns)),
+            Op::Sleep { ns } => self.emit(Instruction::Sleep(*ns)),
+            Op::Mmap { region, size, page_size, permissions, shared, address } => {
+                check_region(path, region)?;
+                check_size(&format!("{path}.size"), *size)?;
+                if address.is_some_and(|address| address % 4096 != 0 || address >= REGION_MAX) {
+                    let rule = "must be a multiple of 4096 in user space";
+                    return Err(ConfigError::new(format!("{path}.address"), rule, address.unwrap_or(0)));
+                }
+                self.emit(Instruction::Mmap(Mmap {
+                    region: region.clone(),
+                    size: size.bytes(),
+                    page_order: page_size.bits() - 12,
+                    permissions: permissions_of(path, permissions)?,
+                    is_shared: *shared,
+                    address: *address,
+                }))
+            }
+            Op::Munmap(part) => self.emit(Instruction::Munmap(range(path, part)?)),
+            Op::Discard(part) => self.emit(Instruction::Discard(range(path, part)?)),
+            Op::Mprotect { region, permissions, offset, size } => {
+                let part = Part { region: region.clone(), offset: *offset, size: *size };
+                let permissions = permissions_of(path, permissions)?;
+                self.emit(Instruction::Mprotect(range(path, &part)?, permissions))
+            }
+            Op::Brk { size } => {
+                if size.bytes() > REGION_MAX {
+                    return Err(ConfigError::new(format!("{path}.size"), "must be at most 128TiB", size));
+                }
+                self.emit(Instruction::Brk(size.bytes()))
+            }
+            Op::Touch(touch) => self.touch(touch, path)?,
+            Op::Fork { child } => self.child(ChildKind::Fork, child.as_ref(), path, later),
+            Op::Vfork { child } => self.child(ChildKind::Vfork, child.as_ref(), path, later),
+            Op::CloneVm { child } => self.child(ChildKind::CloneVm, child.as_ref(), path, later),
+            Op::Thread { child } => self.child(ChildKind::Thread, child.as_ref(), path, later),
+            Op::Spawn { name, program } => {
+                let at = self.emit(Instruction::Spawn(name.clone(), 0));
+                later.push((at, program.clone(), format!("{path}.program")));
+                at
+            }
+            Op::Exec { name, program } => {
+                let at = self.emit(Instruction::Exec(name.clone(), 0));
+                later.push((at, program.clone(), format!("{path}.program")));
+                at
+            }
+            Op::Exit { code } => self.emit(Instruction::Exit(*code)),
+            Op::WaitChild {} => self.emit(Instruction::Wait { all: false }),
+            Op::WaitChildren {} => self.emit(Instruction::Wait { all: true }),
+            Op::Kill {} => self.emit(Instruction::Kill),
+            Op::Repeat { times, body } => {
+                let head = self.emit(Instruction::Loop { times: *times, end: 0 });
+                let start = self.here();
+                self.body(body, &format!("{path}.body"), later)?;
+                self.emit(Instruction::Next { start });
+                let end = self.here();
+                self.code.instructions[head as usize] = Instruction::Loop { times: *times, end };
+                head
+            }
+            Op::Choose { weights, bodies } => self.choose(weights, bodies, path, later)?,
+            Op::Measure { name, body } => {
+                check_region(path, name)?;
+                let known = self.code.measures.iter().position(|known| known == name);
+                let measure = known.unwrap_or_else(|| {
+                    self.code.measures.push(name.clone());
+                    self.code.measures.len() - 1
+                });
+                let measure = index(measure);
+                self.emit(Instruction::Begin(measure));
+                self.body(body, &format!("{path}.body"), later)?;
+                self.emit(Instruction::End(measure))
+            }
+        };
+        Ok(())
+    }
+
+    fn child(
+        &mut self,
+        kind: ChildKind,
+        child: Option<&Vec<Op>>,
+        path: &str,
+        later: &mut Vec<(Address, Vec<Op>, String)>,
+    ) -> Address {
+        let at = self.emit(Instruction::Child(kind, None));
+        if let Some(child) = child {
+            later.push((at, child.clone(), format!("{path}.child")));
+        }
+        at
+    }
+
+    fn choose(
+        &mut self,
+        weights: &[u32],
+        bodies: &[Vec<Op>],
+        path: &str,
+        later: &mut Vec<(Address, Vec<Op>, String)>,
+    ) -> Result<Address, ConfigError> {
+        let total: u64 = weights.iter().map(|&weight| u64::from(weight)).sum();
+        if weights.len() != bodies.len() || !(1..=u64::from(u32::MAX)).contains(&total) {
+            let rule = format!("must be one number for each of the {} bodies, not all 0", bodies.len());
+            return Err(ConfigError::new(format!("{path}.weights"), rule, format!("{weights:?}")));
+        }
+        let head = self.emit(Instruction::Choose(Vec::new()));
+        let (mut places, mut ends) = (Vec::new(), Vec::new());
+        for (index, (body, &weight)) in bodies.iter().zip(weights).enumerate() {
+            places.push((weight, self.here()));
+            self.body(body, &format!("{path}.bodies[{index}]"), later)?;
+            ends.push(self.emit(Instruction::Jump(0)));
+        }
+        let end = self.here();
+        for jump in ends {
+            self.code.instructions[jump as usize] = Instruction::Jump(end);
+        }
+        self.code.instructions[head as usize] = Instruction::Choose(places);
+        Ok(head)
+    }
+
+    fn touch(&mut self, touch: &Touch, path: &str) -> Result<Address, ConfigError> {
+        let part = Part { region: touch.region.clone(), offset: touch.offset, size: touch.size };
+        let unit = touch.unit.bytes();
+        if !(1..=1 << 30).contains(&unit) {
+            return Err(ConfigError::new(format!("{path}.unit"), "must be page, line or 1 to 2^30 bytes", unit));
+        }
+        let code = TouchCode {
+            range: range(path, &part)?,
+            access: touch.access,
+            unit,
+            count: touch.count,
+            pattern: Pattern::new(touch, path)?,
+            is_dependent: touch.dependent,
+        };
+        self.code.touches.push(code);
+        let touch = index(self.code.touches.len() - 1);
+        Ok(self.emit(Instruction::Touch(touch)))
+    }
+
+    fn emit(&mut self, instruction: Instruction) -> Address {
+        let at = self.here();
+        self.code.instructions.push(instruction);
+        at
+    }
+
+    fn here(&self) -> Address {
+        index(self.code.instructions.len())
+    }
+}
+
+fn index(length: usize) -> u32 {
+    u32::try_from(length).expect("a program that fits into memory has below 2^32 parts")
+}
+
+fn check_region(path: &str, name: &str) -> Result<(), ConfigError> {
+    if name.is_empty() || name.chars().count() > 64 || name.chars().any(char::is_control) {
+        let rule = "must have a name of 1 to 64 printable characters";
+        return Err(ConfigError::new(path, rule, format!("{name:?}")));
+    }
+    Ok(())
+}
+
+fn check_size(path: &str, size: Size) -> Result<(), ConfigError> {
+    if !(1..=REGION_MAX).contains(&size.bytes()) {
+        return Err(ConfigError::new(path, "must be 1B to 128TiB", size));
+    }
+    Ok(())
+}
+
+fn permissions_of(path: &str, text: &str) -> Result<Permissions, ConfigError> {
+    let wrong = || ConfigError::new(format!("{path}.permissions"), "must be made of the letters r, w, x and -", text);
+    Permissions::parse(text).ok_or_else(wrong)
+}
+
+fn range(path: &str, part: &Part) -> Result<Range, ConfigError> {
+    check_region(path, &part.region)?;
+    if let Some(size) = part.size {
+        check_size(&format!("{path}.size"), size)?;
+    }
+    Ok(Range { region: part.region.clone(), offset: part.offset.bytes(), size: part.size.map(Size::bytes) })
+}

@@ -1,0 +1,288 @@
+//! Ops as a user writes them.
+
+use crate::base::Picos;
+use crate::memory::config::{PageSize, Size};
+use crate::vm::address_space::Access;
+use serde::{Deserialize, Serialize};
+
+/// One step of a program.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "op", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Op {
+    /// Runs for a time.
+    Compute {
+        /// How long.
+        ns: Picos,
+    },
+    /// A system call.
+    Syscall {
+        /// How long; an empty one if absent.
+        #[serde(default)]
+        ns: Option<Picos>,
+    },
+    /// Waits for a time.
+    Sleep {
+        /// How long.
+        ns: Picos,
+    },
+    /// Makes a region.
+    Mmap {
+        /// What the program calls it.
+        region: String,
+        /// How large.
+        size: Size,
+        /// What its first touch maps.
+        #[serde(default)]
+        page_size: PageSize,
+        /// Letters of `rwx`.
+        #[serde(default = "read_write")]
+        permissions: String,
+        /// Whether a child of a fork sees what the parent writes.
+        #[serde(default)]
+        shared: bool,
+        /// Where; the kernel chooses if absent.
+        #[serde(default)]
+        address: Option<u64>,
+    },
+    /// Removes a part of a region.
+    Munmap(Part),
+    /// Gives the memory of a part back.
+    Discard(Part),
+    /// Changes what a part allows.
+    Mprotect {
+        /// The region.
+        region: String,
+        /// Letters of `rwx`.
+        permissions: String,
+        /// Where the part begins.
+        #[serde(default)]
+        offset: Size,
+        /// How large it is; the rest if absent.
+        #[serde(default)]
+        size: Option<Size>,
+    },
+    /// Sets the size of the heap.
+    Brk {
+        /// How large it is to be.
+        size: Size,
+    },
+    /// Accesses memory.
+    Touch(Box<Touch>),
+    /// A child with a copy of the address space.
+    Fork {
+        /// What the child runs; what the parent runs if absent.
+        #[serde(default)]
+        child: Option<Vec<Op>>,
+    },
+    /// A child in the same address space for which the parent waits.
+    Vfork {
+        /// What the child runs.
+        #[serde(default)]
+        child: Option<Vec<Op>>,
+    },
+    /// A child in the same address space.
+    CloneVm {
+        /// What the child runs.
+        #[serde(default)]
+        child: Option<Vec<Op>>,
+    },
+    /// The same, as `pthread_create` makes it.
+    Thread {
+        /// What the child runs.
+        #[serde(default)]
+        child: Option<Vec<Op>>,
+    },
+    /// A child with a fresh image.
+    Spawn {
+        /// Its name.
+        name: String,
+        /// What it runs.
+        #[serde(default)]
+        program: Vec<Op>,
+    },
+    /// Replaces the image.
+    Exec {
+        /// The program's name.
+        name: String,
+        /// What it runs.
+        #[serde(default)]
+        program: Vec<Op>,
+    },
+    /// Ends the process.
+    Exit {
+        /// What the parent is told.
+        #[serde(default)]
+        code: i32,
+    },
+    /// Waits for one child.
+    WaitChild {},
+    /// Waits for all children.
+    WaitChildren {},
+    /// Ends the youngest child that lives.
+    Kill {},
+    /// Does something several times.
+    Repeat {
+        /// How often.
+        times: u64,
+        /// What.
+        body: Vec<Op>,
+    },
+    /// Does one of several things, drawn from the seed.
+    Choose {
+        /// How likely each is, relative to the others.
+        weights: Vec<u32>,
+        /// What each is.
+        bodies: Vec<Vec<Op>>,
+    },
+    /// Notes how long something took.
+    Measure {
+        /// What results call it.
+        name: String,
+        /// What is measured.
+        body: Vec<Op>,
+    },
+}
+
+/// A part of a region.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Part {
+    /// The region.
+    pub region: String,
+    /// Where the part begins.
+    #[serde(default)]
+    pub offset: Size,
+    /// How large it is; the rest if absent.
+    #[serde(default)]
+    pub size: Option<Size>,
+}
+
+/// Accesses to a region.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Touch {
+    /// The region.
+    pub region: String,
+    /// What is done.
+    #[serde(default = "write")]
+    pub access: Access,
+    /// The distance of units.
+    #[serde(default)]
+    pub unit: Unit,
+    /// How many accesses; as many as there are units if absent.
+    #[serde(default)]
+    pub count: Option<u64>,
+    /// In which order.
+    #[serde(default)]
+    pub pattern: PatternKind,
+    /// Where the part begins.
+    #[serde(default)]
+    pub offset: Size,
+    /// How large it is; the rest if absent.
+    #[serde(default)]
+    pub size: Option<Size>,
+    /// Units between two of a strided pattern.
+    #[serde(default = "one")]
+    pub stride: u64,
+    /// How uneven a zipf pattern is.
+    #[serde(default = "unit_skew")]
+    pub skew: f64,
+    /// How large the hot part is.
+    #[serde(default = "hot_fraction")]
+    pub hot_fraction: f64,
+    /// How likely the hot part is.
+    #[serde(default = "hot_probability")]
+    pub hot_probability: f64,
+    /// Whether units lie at places drawn from the seed.
+    #[serde(default)]
+    pub scatter: bool,
+    /// The name of its random numbers: equal names draw equal ones.
+    #[serde(default)]
+    pub stream: String,
+    /// Whether each access waits for the one before.
+    #[serde(default)]
+    pub dependent: bool,
+    /// Units of a list.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub indices: Vec<u64>,
+}
+
+/// The order of accesses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PatternKind {
+    /// In order.
+    #[default]
+    Sequential,
+    /// Every so many, then those after.
+    Strided,
+    /// Drawn.
+    Uniform,
+    /// Drawn, the first ones more often.
+    Zipf,
+    /// Drawn, a hot part more often.
+    Hot,
+    /// A cycle in an order drawn from the seed.
+    Chase,
+    /// As listed.
+    List,
+}
+
+/// The distance of units.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Unit {
+    /// That many bytes.
+    Bytes(u64),
+    /// A word for it.
+    #[default]
+    #[serde(skip)]
+    DefaultPage,
+    /// A word for it.
+    Named(UnitName),
+}
+
+/// A word for the distance of units.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UnitName {
+    /// 4 KiB.
+    Page,
+    /// 64 bytes.
+    Line,
+}
+
+impl Unit {
+    /// In bytes.
+    pub fn bytes(self) -> u64 {
+        match self {
+            Self::Bytes(bytes) => bytes,
+            Self::DefaultPage | Self::Named(UnitName::Page) => 4096,
+            Self::Named(UnitName::Line) => 64,
+        }
+    }
+}
+
+fn read_write() -> String {
+    "rw".into()
+}
+
+fn write() -> Access {
+    Access::Write
+}
+
+fn one() -> u64 {
+    1
+}
+
+fn unit_skew() -> f64 {
+    1.0
+}
+
+fn hot_fraction() -> f64 {
+    0.1
+}
+
+fn hot_probability() -> f64 {
+    0.9
+}
