@@ -25,6 +25,13 @@ impl Cpu {
         self.now += cost.total();
     }
 
+    /// Spends time on a fault.
+    pub fn fault(&mut self, fault: Picos, copy: Picos) {
+        self.ledger[Account::Fault] += fault;
+        self.ledger[Account::Copy] += copy;
+        self.now += fault + copy;
+    }
+
     /// Does nothing until a time that is not before its own.
     pub fn idle_until(&mut self, time: Picos) {
         if time > self.now {

@@ -282,7 +282,10 @@ impl Run {
             self.kernel.set_now(self.cpus[cpu].now + self.hit * hits);
             match self.kernel.access(pid, vaddr, *access) {
                 Ok(touch) if touch.fault.is_none() => {}
-                Ok(_) => self.settle(cpu),
+                Ok(_) => match self.kernel.take_fault_bill() {
+                    Some((fault, copy)) => self.cpus[cpu].fault(fault, copy),
+                    None => self.settle(cpu),
+                },
                 Err(error) => {
                     failed = Some(error);
                     break;

@@ -15,9 +15,10 @@ pub struct Costs {
 
 impl Costs {
     /// What an access costs beyond the access itself. `is_in_order`: its page follows the one that faulted last.
-    pub fn touch(&self, touch: &Touch, is_in_order: bool, swap_outs: u64) -> Ledger {
+    /// Returns the time of the fault itself and that of zeroing and copying.
+    pub fn touch(&self, touch: &Touch, is_in_order: bool, swap_outs: u64) -> (Picos, Picos) {
         let fault = &self.kernel.fault;
-        let Some(kind) = touch.fault else { return Ledger::default() };
+        let Some(kind) = touch.fault else { return (Picos::ZERO, Picos::ZERO) };
         let either = |in_order, random| if is_in_order { in_order } else { random };
         let fresh = either(fault.fresh_page_ns, fault.fresh_page_random_ns);
         let copy = either(fault.copy_ns, fault.copy_random_ns);
@@ -37,8 +38,7 @@ impl Costs {
         let moves = !matches!(kind, FaultKind::Reuse | FaultKind::SwapIn);
         let bare = if moves { fault.bare_ns.min(whole) } else { whole };
         let tables = self.kernel.fork.pte_clean_ns * (512 * touch.tables_copied);
-        Ledger::of(Account::Fault, bare + fault.swap_out_ns * swap_outs)
-            .and(Account::Copy, whole.saturating_sub(bare) + tables)
+        (bare + fault.swap_out_ns * swap_outs, whole.saturating_sub(bare) + tables)
     }
 
     /// What a fork costs the parent.

@@ -159,6 +159,16 @@ impl Kernel {
         std::mem::take(&mut self.bill)
     }
 
+    /// The same where an access is all that happened since then: the fault and its copying. Nothing if more happened, and
+    /// then the whole bill waits.
+    pub fn take_fault_bill(&mut self) -> Option<(Picos, Picos)> {
+        if !self.woken.is_empty() {
+            return None;
+        }
+        let take = |time: &mut Picos| std::mem::take(time);
+        Some((take(&mut self.bill[Account::Fault]), take(&mut self.bill[Account::Copy])))
+    }
+
     /// Processes that calls have made ready since this was last asked.
     pub fn take_woken(&mut self) -> Vec<Pid> {
         std::mem::take(&mut self.woken)
@@ -222,8 +232,11 @@ impl Kernel {
         if touch.stack_grew {
             process.faults[FaultKind::StackGrowth] += 1;
         }
-        let cost = self.costs.touch(touch, is_in_order, swap_outs);
-        self.charge(pid, cost);
+        let (fault, copy) = self.costs.touch(touch, is_in_order, swap_outs);
+        for ledger in [&mut process.ledger, &mut self.bill, &mut self.billed] {
+            ledger[Account::Fault] += fault;
+            ledger[Account::Copy] += copy;
+        }
     }
 
     /// Adds a line to the log.

@@ -1,6 +1,6 @@
 //! One access to memory, and the fault that it may cost.
 
-use super::address_space::{Access, Region};
+use super::address_space::{Access, Recent, Region};
 use super::frames::{Pfn, ZERO_PAGE};
 use super::page_table::{Entry, Place};
 use super::virtual_memory::{OutOfMemory, SpaceId, VirtualMemory, frame_in, order_of};
@@ -82,24 +82,35 @@ impl VirtualMemory {
         Ok((self.frames.contents(touch.pfn), touch))
     }
 
-    /// The way of most accesses: the table of level 1 that served the last one has the page, and allows it.
+    /// The way of most accesses: the table of level 1 that served the last one has the page and allows it, or lies in
+    /// plain memory that nobody touched yet.
     fn access_again(&mut self, id: SpaceId, vpn: u64, access: Access) -> Option<Touch> {
-        let (base, table) = self.space(id).recent?;
+        let Recent { base, table, plain } = self.space(id).recent?;
         if vpn >> 9 != base || access == Access::Execute {
             return None;
         }
         let index = usize::try_from(vpn & 511).expect("below 512");
         let entry = self.tables.entries(table)[index];
         let is_write = access == Access::Write;
-        if !entry.allows(is_write) {
+        let place = Place { table, index, level: 1 };
+        if entry.allows(is_write) {
+            let used = entry.used(is_write);
+            if used != entry {
+                self.tables.set(place, used);
+            }
+            self.note_use(entry.pfn());
+            return Some(Touch { pfn: entry.pfn(), ..Touch::default() });
+        }
+        if !entry.is_absent() || !is_write || !(plain.0..plain.1).contains(&vpn) {
             return None;
         }
-        let used = entry.used(is_write);
-        if used != entry {
-            self.tables.set(Place { table, index, level: 1 }, used);
-        }
-        self.note_use(entry.pfn());
-        Some(Touch { pfn: entry.pfn(), ..Touch::default() })
+        let pfn = self.frames.allocate(0)?;
+        self.frames.retain(pfn, 0);
+        self.tables.set(place, Entry::leaf(pfn, false).writable().used(true));
+        self.track(pfn, vpn);
+        self.note_use(pfn);
+        self.space_mut(id).resident_pages += 1;
+        Some(Touch { fault: Some(FaultKind::FirstTouch), pfn, ..Touch::default() })
     }
 
     /// Whether regions allow the access; grows a stack if that makes it so, and says whether it did.
@@ -156,8 +167,10 @@ impl VirtualMemory {
         place: Place,
         touch: &mut Touch,
     ) -> Result<bool, OutOfMemory> {
-        let region = self.space(id).region(vpn).expect("the access was admitted").clone();
-        if let Some((object, page)) = self.object_page(&region, vpn) {
+        let region = self.space(id).region(vpn).expect("the access was admitted");
+        let (order, is_writable) = (region.page_order, region.permissions.write);
+        let object = region.object.map(|(object, first)| (object, first + (vpn - region.start)));
+        if let Some((object, page)) = object {
             let known = self.objects.page(object, page);
             if self.reserve(u64::from(place.level) - u64::from(known.is_some()))? {
                 return Ok(false);
@@ -168,13 +181,18 @@ impl VirtualMemory {
                 pfn
             });
             let entry = Entry::leaf(pfn, false);
-            let entry = if region.permissions.write { entry.writable() } else { entry };
+            let entry = if is_writable { entry.writable() } else { entry };
             self.put(id, vpn, 0, entry.used(access == Access::Write));
             touch.fault = Some(FaultKind::File);
             return Ok(false);
         }
-        if let Some(entry) = self.huge_block(&region, vpn, place) {
-            self.put(id, vpn >> region.page_order << region.page_order, region.page_order, entry.writable());
+        let start = vpn >> order << order;
+        if order > 0
+            && start >= region.start
+            && start + (1 << order) <= region.end
+            && let Some(entry) = self.huge_block(order, place)
+        {
+            self.put(id, start, order, if is_writable { entry.writable() } else { entry });
             touch.fault = Some(FaultKind::HugeFirstTouch);
             return Ok(false);
         }
@@ -194,14 +212,10 @@ impl VirtualMemory {
         Ok(false)
     }
 
-    /// A block for the huge page around a page, if the region wants one there and memory has one and its tables.
-    fn huge_block(&mut self, region: &Region, vpn: u64, place: Place) -> Option<Entry> {
-        let order = region.page_order;
-        let start = vpn >> order << order;
-        let fits = order > 0 && start >= region.start && start + (1 << order) <= region.end;
+    /// A block for a huge page, if memory has one and its tables, and no smaller pages are in its place.
+    fn huge_block(&mut self, order: u32, place: Place) -> Option<Entry> {
         let level = order / 9 + 1;
-        // The tables above the entry come from what the block leaves.
-        if !fits || place.level < level || self.frames.free() < (1 << order) + u64::from(place.level - level) {
+        if place.level < level {
             return None;
         }
         let first = self.frames.allocate(order)?;
@@ -270,8 +284,12 @@ impl VirtualMemory {
 
     /// Keeps the table for the next access, unless a store through it has to be seen by the slow way.
     fn remember(&mut self, id: SpaceId, vpn: u64, place: Place, shares_table: bool) {
-        if place.level == 1 {
-            self.space_mut(id).recent = (!shares_table).then_some((vpn >> 9, place.table));
+        if place.level > 1 {
+            return;
         }
+        let region = self.space(id).region(vpn).expect("the access was admitted");
+        let is_plain = region.object.is_none() && region.page_order == 0 && region.permissions.write;
+        let plain = if is_plain { (region.start, region.end) } else { (0, 0) };
+        self.space_mut(id).recent = (!shares_table).then_some(Recent { base: vpn >> 9, table: place.table, plain });
     }
 }

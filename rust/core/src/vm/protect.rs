@@ -31,6 +31,7 @@ impl VirtualMemory {
         }
         let mut work = ProtectWork { tables_copied: self.isolate(id, start, end)?, ..ProtectWork::default() };
         let regions = self.space_mut(id).protect(start, end, permissions)?;
+        self.space_mut(id).recent = None;
         let root = self.space(id).root;
         for region in regions {
             for chunk in self.tables.chunks(root, region.start, region.end, &self.frames) {

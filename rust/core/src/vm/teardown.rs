@@ -2,7 +2,7 @@
 
 use super::address_space::MapError;
 use super::frames::ZERO_PAGE;
-use super::page_table::{Chunk, Entry, Place, TableId};
+use super::page_table::{Chunk, ENTRIES, Entry, Place, TableId};
 use super::virtual_memory::{OutOfMemory, SpaceId, VirtualMemory, order_of};
 use super::work::TeardownWork;
 
@@ -106,15 +106,15 @@ impl VirtualMemory {
         space.recent = None;
     }
 
+    /// Drops all that hangs under a table, and the table. Its entries need not be cleared: nobody sees them any more.
     fn drop_tree(&mut self, table: TableId, level: u32, work: &mut TeardownWork) {
-        for index in 0..512 {
-            let place = Place { table, index, level };
-            let entry = self.tables.entry(place);
+        for index in 0..ENTRIES {
+            let entry = self.tables.entries(table)[index];
             if entry.is_absent() {
                 continue;
             }
             if level == 1 || !entry.is_present() || entry.is_huge() {
-                self.drop_place(place, work);
+                self.drop_entry(entry, level, work);
                 continue;
             }
             let below = self.tables.table_at(entry, &self.frames);
@@ -124,7 +124,6 @@ impl VirtualMemory {
             } else {
                 self.drop_tree(below, level - 1, work);
             }
-            self.tables.set(place, Entry::ABSENT);
         }
         self.tables.release(table, &mut self.frames);
         work.tables += 1;
@@ -132,18 +131,20 @@ impl VirtualMemory {
 
     fn drop_place(&mut self, place: Place, work: &mut TeardownWork) {
         let entry = self.tables.entry(place);
-        if entry.is_absent() {
-            return;
+        if !entry.is_absent() {
+            self.tables.set(place, Entry::ABSENT);
+            self.drop_entry(entry, place.level, work);
         }
-        self.tables.set(place, Entry::ABSENT);
+    }
+
+    fn drop_entry(&mut self, entry: Entry, level: u32, work: &mut TeardownWork) {
+        let is_freed = self.drop_leaf(entry, order_of(level));
         if !entry.is_present() {
-            self.drop_leaf(entry, 0);
             work.swapped += 1;
             return;
         }
-        let is_freed = self.drop_leaf(entry, order_of(place.level));
         work.invalidated += 1;
-        match (place.level > 1, is_freed) {
+        match (level > 1, is_freed) {
             (false, false) => work.shared += 1,
             (false, true) => work.private += 1,
             (true, false) => work.huge_shared += 1,

@@ -2,7 +2,7 @@
 
 use super::address_space::{AddressSpace, Layout, MapError, Permissions, Region, RegionKind, TEXT_START_VPN};
 use super::frames::{FramePlacement, Frames, Pfn};
-use super::object::{ObjectId, Objects};
+use super::object::Objects;
 use super::page_table::{Entry, PageTables, Place, TableId};
 use super::reclaim::Reclaim;
 use crate::base::Rng;
@@ -349,11 +349,6 @@ impl VirtualMemory {
             reclaim.forget(entry.pfn());
         }
         is_freed
-    }
-
-    /// The faults that a page costs are counted by who asks; this counts those of a space's object.
-    pub(super) fn object_page(&self, region: &Region, vpn: u64) -> Option<(ObjectId, u64)> {
-        region.object.map(|(object, first)| (object, first + (vpn - region.start)))
     }
 }
 

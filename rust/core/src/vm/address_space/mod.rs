@@ -91,8 +91,19 @@ pub struct AddressSpace {
     pub heap_start: u64,
     /// Pages of 4 KiB that are in memory, huge ones as their parts.
     pub resident_pages: u64,
-    /// The table of level 1 that was used last, and the page of its entry 0: most accesses find it again.
-    pub(super) recent: Option<(u64, TableId)>,
+    /// Where the last access was: most accesses find the same table again.
+    pub(super) recent: Option<Recent>,
+}
+
+/// A table of level 1 through which stores may go, and what is known about the region around it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Recent {
+    /// The number of the 2 MiB that the table maps.
+    pub base: u64,
+    /// The table.
+    pub table: TableId,
+    /// Pages of anonymous, writable memory without huge pages: absent ones need no more than a frame.
+    pub plain: (u64, u64),
 }
 
 impl AddressSpace {

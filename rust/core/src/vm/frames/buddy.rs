@@ -34,8 +34,13 @@ pub enum FramePlacement {
 pub struct Buddy {
     /// By order: the numbers of free blocks, in units of their size.
     free: Vec<FreeMap>,
+    /// Bit k: there are free blocks of order k.
+    orders: u32,
     frames: u64,
     frames_free: u64,
+    /// What is left of the block that single frames were last taken from, the lowest first. It stands for the free blocks
+    /// that it would be cut into, and is cut when anything else happens.
+    run: std::ops::Range<u64>,
     draws: Option<Rng>,
 }
 
@@ -44,13 +49,13 @@ impl Buddy {
     pub fn new(frames: u64, placement: FramePlacement, seed: u64) -> Self {
         let mut draws = Rng::stream(seed, "vm.frames", 0);
         let free = (0..=ORDER_MAX).map(|order| FreeMap::new(frames >> order)).collect();
-        let mut buddy = Self { free, frames, frames_free: frames, draws: None };
+        let mut buddy = Self { free, orders: 0, frames, frames_free: frames, run: 0..0, draws: None };
         let mut first = 0;
         while first < frames {
             let order =
                 (0..=ORDER_MAX).rev().find(|&order| first.is_multiple_of(1 << order) && first + (1 << order) <= frames);
             let order = order.expect("one frame always fits");
-            buddy.free[order as usize].insert(first >> order);
+            buddy.insert(order, first >> order);
             first += 1 << order;
         }
         match placement {
@@ -73,39 +78,83 @@ impl Buddy {
 
     /// A block of that order, or nothing if no free block has room for it.
     pub fn allocate(&mut self, order: u32) -> Option<Pfn> {
-        let first = if self.draws.is_some() { self.draw(order)? } else { self.lowest(order)? };
+        if order == 0 && self.draws.is_none() {
+            return self.single().map(Pfn);
+        }
+        self.cut_run();
+        let first = if self.draws.is_some() { self.draw(order)? } else { self.nearest(order, 0)? };
         Some(Pfn(first))
+    }
+
+    /// The lowest frame of the smallest block.
+    fn single(&mut self) -> Option<u64> {
+        if self.run.is_empty() {
+            if self.orders == 0 {
+                return None;
+            }
+            let order = self.orders.trailing_zeros();
+            let block = self.free[order as usize].first_from(0)?;
+            self.remove(order, block);
+            self.run = block << order..(block + 1) << order;
+        }
+        self.frames_free -= 1;
+        self.run.next()
+    }
+
+    /// Makes free blocks of what is left of the run.
+    fn cut_run(&mut self) {
+        while !self.run.is_empty() {
+            let (first, left) = (self.run.start, self.run.end - self.run.start);
+            let order = first.trailing_zeros().min(left.ilog2());
+            self.insert(order, first >> order);
+            self.run.start += 1 << order;
+        }
     }
 
     /// Takes one given block if it is free.
     pub fn carve(&mut self, first: u64, order: u32) -> bool {
-        let Some(mut height) = (order..=ORDER_MAX).find(|&height| self.free[height as usize].contains(first >> height))
-        else {
-            return false;
-        };
-        self.free[height as usize].remove(first >> height);
+        self.cut_run();
+        let height = (order..=ORDER_MAX).find(|&height| self.free[height as usize].contains(first >> height));
+        if let Some(height) = height {
+            self.take(first, order, height);
+        }
+        height.is_some()
+    }
+
+    /// Takes a block out of the free one of order `height` that it lies in.
+    fn take(&mut self, first: u64, order: u32, mut height: u32) {
+        self.remove(height, first >> height);
         while height > order {
             height -= 1;
-            self.free[height as usize].insert((first >> height) ^ 1);
+            self.insert(height, (first >> height) ^ 1);
         }
         self.frames_free -= 1 << order;
-        true
+    }
+
+    fn insert(&mut self, order: u32, block: u64) {
+        self.free[order as usize].insert(block);
+        self.orders |= 1 << order;
+    }
+
+    fn remove(&mut self, order: u32, block: u64) {
+        let map = &mut self.free[order as usize];
+        map.remove(block);
+        if map.len() == 0 {
+            self.orders &= !(1 << order);
+        }
     }
 
     /// Gives a block back; it joins its buddy as long as that is free too.
     pub fn release(&mut self, first: Pfn, order: u32) {
+        self.cut_run();
         self.frames_free += 1 << order;
         let (mut block, mut order) = (first.0 >> order, order);
         while order < ORDER_MAX && self.free[order as usize].contains(block ^ 1) {
-            self.free[order as usize].remove(block ^ 1);
+            self.remove(order, block ^ 1);
             block >>= 1;
             order += 1;
         }
-        self.free[order as usize].insert(block);
-    }
-
-    fn lowest(&mut self, order: u32) -> Option<u64> {
-        self.nearest(order, 0)
+        self.insert(order, block);
     }
 
     fn draw(&mut self, order: u32) -> Option<u64> {
@@ -122,11 +171,14 @@ impl Buddy {
 
     /// Takes the first block at `from` or behind it, and round, of the smallest order that suffices and has one.
     fn nearest(&mut self, order: u32, from: u64) -> Option<u64> {
-        let height = (order..=ORDER_MAX).find(|&height| self.free[height as usize].len() > 0)?;
+        let orders = self.orders >> order << order;
+        if orders == 0 {
+            return None;
+        }
+        let height = orders.trailing_zeros();
         let map = &self.free[height as usize];
         let block = map.first_from(from >> height).or_else(|| map.first_from(0))?;
-        let taken = self.carve(block << height, order);
-        debug_assert!(taken, "it was just found free");
+        self.take(block << height, order, height);
         Some(block << height)
     }
 }
@@ -171,12 +223,20 @@ mod tests {
         ) {
             let mut buddy = Buddy::new(frames, placement, 7);
             let fresh: Vec<_> = buddy.free.iter().map(FreeMap::len).collect();
+            let mut slow = buddy.clone();
             let mut held: Vec<(u64, u32)> = Vec::new();
             for (order, is_release, which) in steps {
                 if is_release && !held.is_empty() {
                     let (first, order) = held.swap_remove(which.index(held.len()));
                     buddy.release(Pfn(first), order);
+                    if placement == FramePlacement::Contiguous {
+                        slow.release(Pfn(first), order);
+                    }
                 } else if let Some(Pfn(first)) = buddy.allocate(order) {
+                    if placement == FramePlacement::Contiguous {
+                        slow.cut_run();
+                        prop_assert_eq!(slow.nearest(order, 0), Some(first));
+                    }
                     prop_assert!(first.is_multiple_of(1 << order) && first + (1 << order) <= frames);
                     let overlaps = |&(other, size): &(u64, u32)| first < other + (1 << size) && other < first + (1 << order);
                     prop_assert!(!held.iter().any(overlaps));
@@ -188,6 +248,7 @@ mod tests {
             for (first, order) in held {
                 buddy.release(Pfn(first), order);
             }
+            buddy.cut_run();
             prop_assert_eq!(buddy.free.iter().map(FreeMap::len).collect::<Vec<_>>(), fresh);
         }
     }
