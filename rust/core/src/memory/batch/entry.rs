@@ -5,6 +5,9 @@ pub(super) trait Entry: Copy + PartialEq + 'static {
     /// Holds no line and is not dirty: the tag of all ones, which no line has.
     const INVALID: Self;
 
+    /// Stands where a set has a place but no way: the same tag, dirty.
+    const NO_WAY: Self;
+
     /// The entry of a clean line, from its address.
     fn clean(address: u64, tag_shift: u32) -> Self;
 
@@ -25,6 +28,7 @@ pub(super) trait Entry: Copy + PartialEq + 'static {
 
 impl Entry for u32 {
     const INVALID: Self = !1;
+    const NO_WAY: Self = !0;
 
     #[inline(always)]
     #[allow(clippy::cast_possible_truncation, reason = "compact addresses leave 31 bits above the tag shift")]
@@ -51,6 +55,7 @@ impl Entry for u32 {
 
 impl Entry for u64 {
     const INVALID: Self = !1;
+    const NO_WAY: Self = !0;
 
     #[inline(always)]
     fn clean(address: u64, tag_shift: u32) -> Self {

@@ -10,7 +10,6 @@
 
 use super::{Geometry, Replacement, Way};
 use crate::base::Rng;
-use std::hint::select_unpredictable;
 
 /// A tree of pointers a set.
 pub struct TreePlru {
@@ -24,8 +23,6 @@ const LEVELS: u32 = 5;
 const LEAVES: u32 = 1 << LEVELS;
 
 impl Replacement for TreePlru {
-    const HAS_VECTOR_FORM: bool = true;
-
     fn new(geometry: Geometry, _rng: Rng) -> Self {
         assert!(geometry.ways <= LEAVES, "the configuration was checked");
         let mut keep = [u32::MAX; 32];
@@ -61,12 +58,5 @@ impl Replacement for TreePlru {
         let tree = self.trees[set];
         let down = |node: u32| 2 * node + ((tree >> node) & 1);
         (down(down(down(down(down(1))))) - LEAVES) as usize
-    }
-
-    #[inline(always)]
-    fn refer(&mut self, set: usize, found: bool, way: Way) -> Way {
-        let way = select_unpredictable(found, way, self.victim(set));
-        self.touch(set, way);
-        way
     }
 }

@@ -30,6 +30,16 @@ impl<T: Entry> Array<T> {
         Self { geometry, tag_shift: geometry.line_bits + geometry.set_bits, stride, entries, start }
     }
 
+    /// An array of sets of so many places. Those that are no way, if there are more of them than ways, are the first.
+    pub fn with_places(geometry: Geometry, places: usize) -> Self {
+        let mut array = Self::new(geometry);
+        let stride = array.stride;
+        for set in array.entries().chunks_exact_mut(stride) {
+            set[..places - geometry.ways as usize].fill(T::NO_WAY);
+        }
+        array
+    }
+
     /// The entries of all sets.
     pub fn entries(&mut self) -> &mut [T] {
         let end = self.start + self.geometry.sets() * self.stride;
@@ -45,10 +55,14 @@ impl Array<u32> {
         let sets = wide.entries().chunks_exact_mut(stride).zip(self.entries().chunks_exact(stride));
         for (set_number, (wide, narrow)) in (0u64..).zip(sets) {
             for (wide, &narrow) in wide.iter_mut().zip(narrow) {
-                if narrow != u32::INVALID {
-                    let address = original(narrow.tag() << tag_shift | set_number << line_bits);
-                    *wide = u64::clean(address, tag_shift).with_dirty(narrow.dirty());
-                }
+                *wide = match narrow {
+                    u32::INVALID => u64::INVALID,
+                    u32::NO_WAY => u64::NO_WAY,
+                    _ => {
+                        let address = original(narrow.tag() << tag_shift | set_number << line_bits);
+                        u64::clean(address, tag_shift).with_dirty(narrow.dirty())
+                    }
+                };
             }
         }
         wide

@@ -3,11 +3,14 @@
 //! A kernel takes a chunk of requests in order, looks each up, and writes what it asks of the next level, in order, to a
 //! buffer: the demand that missed, then the dirty victim. It does nothing else: readers of the words count them.
 //!
-//! [`Recency`] does LRU: it keeps a set's lines in order of use, so that a hit or miss is one compare, one shift of a
-//! part of the set, and one store. [`Ways`] does every other policy: lines stay in their ways. Both have a scalar form,
-//! which defines what they do, and a form for AVX2, chosen at run time, which is held against it by the tests.
+//! [`Recency`] does LRU and tree-PLRU: it keeps a set's lines in an order of use, so that a hit or miss is one compare,
+//! one permutation of the set, and one store. [`Ways`] does every other policy: lines stay in their ways. Both have a
+//! scalar form, which defines what they do, and a form for AVX2, chosen at run time, which is held against it by the
+//! tests.
 
 mod array;
+mod order;
+mod order_avx2;
 mod recency;
 mod recency_avx2;
 mod ways;
@@ -21,6 +24,7 @@ use crate::base::Rng;
 use crate::memory::config::ReplacementKind;
 use crate::memory::geometry::Geometry;
 use crate::with_policy;
+use order::{Lru, Tree};
 
 /// log2 of the shortest line of the fast kernels: that many bytes as a set of two vectors has.
 const SIMD_LINE_BITS: u32 = 6;
@@ -69,10 +73,11 @@ pub(super) trait Kernel: Send {
 
 /// The kernel of a level. `simd` allows vector instructions if the cpu has them.
 pub(super) fn build(geometry: Geometry, kind: ReplacementKind, rng: Rng, wide: bool, simd: bool) -> Box<dyn Kernel> {
-    if kind == ReplacementKind::Lru {
-        return Box::new(Recency::new(geometry, wide, simd));
+    match kind {
+        ReplacementKind::Lru => Box::new(Recency::<Lru>::new(geometry, wide, simd)),
+        ReplacementKind::TreePlru => Box::new(Recency::<Tree>::new(geometry, wide, simd)),
+        _ => with_policy!(kind, P => Box::new(Ways::<P>::new(geometry, rng, wide, simd))),
     }
-    with_policy!(kind, P => Box::new(Ways::<P>::new(geometry, rng, wide, simd)))
 }
 
 /// Whether the fast kernels can do an array: this cpu has their instructions, and lines are long enough that the place

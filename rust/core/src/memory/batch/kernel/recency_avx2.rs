@@ -1,20 +1,28 @@
-//! LRU with AVX2: the vector form of [`super::recency`], equal to it word for word.
+//! LRU and tree-PLRU with AVX2: the vector form of [`super::recency`], equal to it word for word.
 //!
 //! A set is 1, 2 or 4 vectors of eight 32-bit entries. One compare a vector finds the line, dirty or not; the place of the
-//! first equal lane, or else the last way, says how far the set is to be shifted: all vectors are shifted by one lane,
-//! each taking in the last lane of the one before it, and a blend under the mask of the lanes up to that place keeps
-//! the rest. No branch depends on the data but the one that `ask_first` turns on.
+//! first equal lane, or else that of the line to leave, says how the order moves the set. No branch depends on the data
+//! but the one that `ask_first` turns on.
 //!
 //! What counts here is the number of instructions: the loop runs at four and more a cycle.
 
 use super::super::words::Buffer;
 use super::array::Array;
 use super::{Dirty, Requests, Tally};
+use std::marker::PhantomData;
+
+/// What a kernel works on.
+pub(super) struct State<'a, O> {
+    pub array: &'a mut Array<u32>,
+    pub order: PhantomData<O>,
+    /// Ways that hold no line yet; not counted for an order that is dense.
+    pub room: &'a mut usize,
+}
 
 /// Runs the requests. Also returns how many did not hit the first place of their set (0 unless `ask_first`).
 #[cfg(not(target_arch = "x86_64"))]
-pub(super) fn run(
-    _array: &mut Array<u32>,
+pub(super) fn run<O>(
+    _state: State<'_, O>,
     _requests: Requests<'_>,
     _dirty: Dirty,
     _ask_first: bool,
@@ -28,39 +36,28 @@ pub(super) use x86_64::run;
 
 #[cfg(target_arch = "x86_64")]
 mod x86_64 {
+    use super::super::super::entry::Entry;
     use super::super::super::words::{DIRTY_VICTIM, LOOK_AHEAD};
     use super::super::array::LANES;
-    use super::{Array, Buffer, Dirty, Requests, Tally};
+    use super::super::order_avx2::{Set, VectorOrder};
+    use super::{Array, Buffer, Dirty, Requests, State, Tally};
     use crate::trace::batch::WRITE_BIT;
     use std::arch::x86_64::{
-        __m256i, _MM_HINT_T0, _mm_prefetch, _mm256_alignr_epi8, _mm256_blendv_epi8, _mm256_castsi256_ps,
-        _mm256_cmpeq_epi32, _mm256_load_si256, _mm256_movemask_epi8, _mm256_movemask_ps, _mm256_or_si256,
-        _mm256_packs_epi32, _mm256_permute2x128_si256, _mm256_permute4x64_epi64, _mm256_set1_epi32,
-        _mm256_setzero_si256, _mm256_store_si256,
+        __m256i, _MM_HINT_T0, _mm_prefetch, _mm256_castsi256_ps, _mm256_cmpeq_epi32, _mm256_load_si256,
+        _mm256_movemask_epi8, _mm256_movemask_ps, _mm256_or_si256, _mm256_packs_epi32, _mm256_permute4x64_epi64,
+        _mm256_set1_epi32, _mm256_setzero_si256,
     };
+    use std::hint::select_unpredictable;
 
     /// Arrays of this many bytes and more have their sets fetched ahead of their use.
     const AHEAD_BYTES: usize = 128 << 10;
 
-    /// Row `place` is the mask of the lanes up to `place`.
-    #[repr(align(64))]
-    struct UpTo([[u32; 32]; 32]);
-
-    static UP_TO: UpTo = {
-        let mut rows = [[0; 32]; 32];
-        let mut place = 0;
-        while place < 32 {
-            let mut lane = 0;
-            while lane <= place {
-                rows[place][lane] = u32::MAX;
-                lane += 1;
-            }
-            place += 1;
-        }
-        UpTo(rows)
-    };
-
-    type Set<const V: usize> = [__m256i; V];
+    /// How a kernel knows the place of a new line: it is always the last one.
+    const LAST: u8 = 0;
+    /// It is the last one that is a way.
+    const LAST_HELD: u8 = 1;
+    /// It may be a way without a line.
+    const EMPTY: u8 = 2;
 
     /// Where a line was found.
     struct Found {
@@ -109,36 +106,47 @@ mod x86_64 {
         }
     }
 
-    /// Moves the entries before `place` one lane on and puts `front` first.
+    /// The lanes of a set that are equal to an entry.
     ///
     /// # Safety
-    /// The cpu has AVX2; `memory` points to the set, aligned to 32 bytes; `place` is below 32.
+    /// The cpu has AVX2.
     #[inline(always)]
-    unsafe fn shift_in<const V: usize>(memory: *mut u32, set: &Set<V>, place: usize, front: __m256i) {
-        // SAFETY: as the caller promises; a row has as many lanes as the largest set.
-        unsafe {
-            let row = UP_TO.0.as_ptr().cast::<u32>().add(place * 32);
-            let mut before = _mm256_permute2x128_si256::<0x20>(front, set[0]);
-            for (vector, lanes) in set.iter().enumerate() {
-                let shifted = _mm256_alignr_epi8::<12>(*lanes, before);
-                let mask = _mm256_load_si256(row.add(vector * LANES).cast::<__m256i>());
-                let new = _mm256_blendv_epi8(*lanes, shifted, mask);
-                _mm256_store_si256(memory.add(vector * LANES).cast::<__m256i>(), new);
-                if let Some(next) = set.get(vector + 1) {
-                    before = _mm256_permute2x128_si256::<0x21>(*lanes, *next);
-                }
+    #[allow(clippy::cast_sign_loss, clippy::cast_possible_wrap, reason = "the same 32 bits")]
+    unsafe fn lanes_of<const V: usize>(set: &Set<V>, entry: u32) -> u32 {
+        let lanes_of = |lanes| {
+            // SAFETY: as the caller promises.
+            unsafe {
+                let equal = _mm256_cmpeq_epi32(lanes, _mm256_set1_epi32(entry as i32));
+                _mm256_movemask_ps(_mm256_castsi256_ps(equal)) as u32
             }
-        }
+        };
+        set.iter().enumerate().fold(0, |all, (vector, &lanes)| all | lanes_of(lanes) << (vector * LANES))
+    }
+
+    /// The place in a set that a new line takes, and whether it is a way without a line.
+    ///
+    /// # Safety
+    /// The cpu has AVX2.
+    #[inline(always)]
+    #[allow(clippy::cast_sign_loss, clippy::cast_possible_wrap, reason = "the same 32 bits")]
+    #[allow(clippy::cast_possible_truncation, reason = "a set has at most 32 places")]
+    unsafe fn place_for_new<O: VectorOrder, const V: usize>(set: &Set<V>, places: usize) -> (usize, bool) {
+        let all = u32::MAX >> (32 - places);
+        // SAFETY: as the caller promises.
+        let (empty, no_way) = unsafe { (all & lanes_of::<V>(set, u32::INVALID), lanes_of::<V>(set, u32::NO_WAY)) };
+        let held = all & !(empty | no_way);
+        (O::place_for_new(places as u32, held, empty) as usize, empty != 0)
     }
 
     /// Runs the requests. Also returns how many did not hit the first place of their set (0 unless `ask_first`).
-    pub(in super::super) fn run(
-        array: &mut Array<u32>,
+    pub(in super::super) fn run<O: VectorOrder>(
+        state: State<'_, O>,
         requests: Requests<'_>,
         dirty: Dirty,
         ask_first: bool,
         out: &mut Buffer,
     ) -> (Tally, usize) {
+        let State { array, room, .. } = state;
         assert!(super::super::has_simd(array.geometry), "chosen at build time");
         assert!(requests.words.len() >= requests.count && out.words.len() > 2 * requests.count);
         let positions = !requests.positions.is_empty();
@@ -147,11 +155,20 @@ mod x86_64 {
         let ahead = !requests.from_cpu
             && size_of_val(array.entries()) >= AHEAD_BYTES
             && requests.words.len() >= requests.count + LOOK_AHEAD;
+        let dense = O::IS_DENSE || array.geometry.ways.is_power_of_two();
+        let full = O::IS_DENSE || *room == 0;
         // SAFETY: the cpu has the features, and the lengths were checked above: a kernel reads `count` words (and
         // `LOOK_AHEAD` more if `ahead`) and writes at most two words a request and one behind them.
         macro_rules! call {
             ($v:literal, $cpu:literal, $dirty:literal, $positions:literal, $flag:literal) => {
-                unsafe { kernel::<$v, $cpu, $dirty, $positions, $flag>(array, requests, out) }
+                // An order that is dense has one form.
+                if O::IS_DENSE || (full && dense) {
+                    unsafe { kernel::<O, $v, $cpu, $dirty, $positions, $flag, LAST>(array, room, requests, out) }
+                } else if full {
+                    unsafe { kernel::<O, $v, $cpu, $dirty, $positions, $flag, LAST_HELD>(array, room, requests, out) }
+                } else {
+                    unsafe { kernel::<O, $v, $cpu, $dirty, $positions, $flag, EMPTY>(array, room, requests, out) }
+                }
             };
         }
         // The last constant is `ask_first` for requests of the cpu, `ahead` for others.
@@ -193,8 +210,17 @@ mod x86_64 {
     /// if `POSITIONS`; the array has `V` vectors a set.
     #[target_feature(enable = "avx2,bmi1,bmi2")]
     #[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "lanes and tags are 32 bits wide")]
-    unsafe fn kernel<const V: usize, const FROM_CPU: bool, const DIRTY: u8, const POSITIONS: bool, const FLAG: bool>(
+    unsafe fn kernel<
+        O: VectorOrder,
+        const V: usize,
+        const FROM_CPU: bool,
+        const DIRTY: u8,
+        const POSITIONS: bool,
+        const FLAG: bool,
+        const NEW: u8,
+    >(
         array: &mut Array<u32>,
+        room: &mut usize,
         requests: Requests<'_>,
         out: &mut Buffer,
     ) -> (Tally, usize) {
@@ -206,7 +232,9 @@ mod x86_64 {
         let set_bits = ((1u64 << geometry.set_bits) - 1) << geometry.line_bits;
         let to_offset = geometry.line_bits.saturating_sub((V * LANES * size_of::<u32>()).trailing_zeros());
         let line_mask = !((1u64 << geometry.line_bits) - 1) & !WRITE_BIT;
-        let last = geometry.ways as usize - 1;
+        let places = O::places(geometry.ways as usize);
+        let last = places - 1;
+        let all_places = u32::MAX >> (32 - places);
         let (words, count, positions) = (requests.words.as_ptr(), requests.count, requests.positions.as_ptr());
         let (sets, out_words, out_positions) =
             (array.entries().as_mut_ptr().cast::<u8>(), out.words.as_mut_ptr(), out.positions.as_mut_ptr());
@@ -255,12 +283,22 @@ mod x86_64 {
                 for (vector, lanes) in set.iter_mut().enumerate() {
                     *lanes = _mm256_load_si256(memory.add(vector * LANES).cast::<__m256i>());
                 }
-                let leaving = if DIRTY > 0 { *memory.add(last) } else { 0 };
+                let (place_for_new, takes_room) = match NEW {
+                    LAST => (last, false),
+                    LAST_HELD => (((lanes_of::<V>(&set, u32::NO_WAY) ^ all_places) | 1).ilog2() as usize, false),
+                    _ => place_for_new::<O, V>(&set, places),
+                };
+                let leaving = if DIRTY > 0 { *memory.add(place_for_new) } else { 0 };
                 let found =
                     if DIRTY > 0 { find::<V, true>(&set, clean, last) } else { find::<V, false>(&set, clean, last) };
                 let miss = u32::from(found.lanes == 0);
+                let place =
+                    if NEW == LAST { found.place } else { select_unpredictable(miss == 0, found.place, place_for_new) };
+                if NEW == EMPTY {
+                    *room -= (miss & u32::from(takes_room)) as usize;
+                }
                 let front = clean | if DIRTY > 0 { stores | found.dirty } else { 0 };
-                shift_in::<V>(memory, &set, found.place, _mm256_set1_epi32(front as i32));
+                O::store_used::<V>(memory, &set, place, _mm256_set1_epi32(front as i32));
                 *out_words.add(emitted) = if FROM_CPU { word & line_mask | u64::from(stores) } else { word };
                 if POSITIONS {
                     *out_positions.add(emitted) = *positions.add(index);

@@ -1,4 +1,4 @@
-//! Every policy but LRU: lines stay in their ways, the policy says which one leaves.
+//! Every policy but LRU and tree-PLRU: lines stay in their ways, the policy says which one leaves.
 //!
 //! Ways fill from the lowest; nothing is ever invalidated here, so a set is full once its last way is.
 

@@ -1,4 +1,4 @@
-//! Policies but LRU with AVX2: the vector form of [`super::ways`], equal to it word for word.
+//! Policies that leave lines in their ways, with AVX2: the vector form of [`super::ways`], equal to it word for word.
 //!
 //! One compare a vector finds the line; the policy's `refer` does the rest, without a branch where the policy can. Sets
 //! of the first level are stored whole, since a store to part of a set would hold up the next load of all of it.
