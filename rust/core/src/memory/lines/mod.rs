@@ -113,7 +113,7 @@ impl<K: Key> LineArray<K> {
         } else if policy == ReplacementKind::Lru && geometry.ways <= packed_lru::WAYS_MAX {
             Box::new(Sets::<K, PackedLru>::new(geometry, rng))
         } else {
-            crate::with_policy!(policy, P => Box::new(Sets::<K, P>::new(geometry, rng)))
+            crate::with_policy!(policy, geometry.ways, P => Box::new(Sets::<K, P>::new(geometry, rng)))
         };
         Self { lines, last: None }
     }

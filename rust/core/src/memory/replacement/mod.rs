@@ -6,26 +6,29 @@
 
 mod bit_plru;
 mod order;
+mod planes;
 mod random;
 mod rrip;
 mod tree_plru;
 
 pub use bit_plru::BitPlru;
 pub use order::{Fifo, Lip, Lru, Mru};
+pub use planes::FEW_WAYS;
 pub use random::RandomWay;
 pub use rrip::{Brrip, Drrip, Srrip};
 pub use tree_plru::TreePlru;
 
 use super::geometry::Geometry;
 use crate::base::Rng;
+use std::ops::RangeInclusive;
 
 /// A way of a set, from 0.
 pub type Way = usize;
 
 /// Chooses victims. To touch a way twice in a row is the same as to touch it once. `set` is below the number of sets, `way` below the number of ways.
 pub trait Replacement {
-    /// Whether `refer` has no branch, so that the batch engine's vector form is worth compiling for it.
-    const HAS_VECTOR_FORM: bool = false;
+    /// For sets of how many ways the batch engine's vector form is worth compiling, since `refer` has no branch.
+    const VECTOR_WAYS: RangeInclusive<u32> = RangeInclusive::new(1, 0);
 
     /// State for every set of a cache; `rng` is the cache's own stream.
     fn new(geometry: Geometry, rng: Rng) -> Self;
@@ -53,12 +56,18 @@ pub trait Replacement {
         self.fill(set, way);
         way
     }
+
+    /// Where the state of a set lies, for who wants to have it fetched before it is needed. It is not for reading.
+    #[inline(always)]
+    fn address(&self, _set: usize) -> *const u8 {
+        std::ptr::null()
+    }
 }
 
 /// Runs `$body` with `$policy` bound to the type of the policy that `$kind` names: the one `match` before a loop.
 #[macro_export]
 macro_rules! with_policy {
-    ($kind:expr, $policy:ident => $body:expr) => {{
+    ($kind:expr, $ways:expr, $policy:ident => $body:expr) => {{
         use $crate::memory::config::ReplacementKind;
         use $crate::memory::replacement as policies;
         match $kind {
@@ -90,16 +99,28 @@ macro_rules! with_policy {
                 type $policy = policies::BitPlru;
                 $body
             }
+            ReplacementKind::Srrip if $ways <= policies::FEW_WAYS => {
+                type $policy = policies::Srrip<u64>;
+                $body
+            }
             ReplacementKind::Srrip => {
-                type $policy = policies::Srrip;
+                type $policy = policies::Srrip<u128>;
+                $body
+            }
+            ReplacementKind::Brrip if $ways <= policies::FEW_WAYS => {
+                type $policy = policies::Brrip<u64>;
                 $body
             }
             ReplacementKind::Brrip => {
-                type $policy = policies::Brrip;
+                type $policy = policies::Brrip<u128>;
+                $body
+            }
+            ReplacementKind::Drrip if $ways <= policies::FEW_WAYS => {
+                type $policy = policies::Drrip<u64>;
                 $body
             }
             ReplacementKind::Drrip => {
-                type $policy = policies::Drrip;
+                type $policy = policies::Drrip<u128>;
                 $body
             }
         }

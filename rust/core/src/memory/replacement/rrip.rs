@@ -4,78 +4,46 @@
 //! the lowest way with 3, after all have aged until one has. SRRIP inserts at 2, which lets a scan pass; BRRIP at 3 but
 //! for every 32nd line, which keeps part of a set that thrashes; DRRIP lets sets duel and follows the better rule.
 //!
-//! The RRPVs of a set are packed into a `u64`, 2 bits a way, so that aging is one addition.
+//! The RRPVs of a set are one word, see [`planes`](super::planes): aging is a shift.
 
+use super::planes::Planes;
 use super::{Geometry, Replacement, Way};
 use crate::base::Rng;
-use std::hint::select_unpredictable;
+use std::ops::RangeInclusive;
 
-const LOW_BITS: u64 = 0x5555_5555_5555_5555;
-const LONG: u64 = 2;
-const DISTANT: u64 = 3;
+const LONG: u32 = 2;
+const DISTANT: u32 = 3;
 const BIMODAL_PERIOD: u32 = 32;
 const PSEL_START: u32 = 511;
 const PSEL_MAX: u32 = 1023;
 
-/// RRPVs of all sets.
-struct Intervals {
-    // invariant: bits above 2 * ways are 0
-    sets: Vec<u64>,
-    low_bits: u64,
+/// RRPVs of all sets, with words that have room for the ways.
+struct Intervals<W> {
+    sets: Vec<W>,
+    distant: W,
 }
 
-impl Intervals {
+impl<W: Planes> Intervals<W> {
     fn new(geometry: Geometry) -> Self {
-        assert!(geometry.ways <= 32, "the configuration was checked");
-        let low_bits = LOW_BITS >> (64 - 2 * geometry.ways);
-        Self { sets: vec![low_bits * DISTANT; geometry.sets()], low_bits }
+        let distant = W::distant(geometry.ways);
+        Self { sets: vec![distant; geometry.sets()], distant }
     }
 
     #[inline(always)]
     fn touch(&mut self, set: usize, way: Way) {
-        self.sets[set] &= !(3 << (2 * way));
+        self.insert(set, way, 0);
     }
 
     #[inline(always)]
-    fn insert(&mut self, set: usize, way: Way, interval: u64) {
-        let shift = 2 * way;
-        self.sets[set] = self.sets[set] & !(3 << shift) | (interval << shift);
-    }
-
-    /// The ways with the largest RRPV, and the RRPVs after all have aged until these have 3.
-    #[inline(always)]
-    fn aged(&self, now: u64) -> (u64, u64) {
-        let low = now & self.low_bits;
-        let high = (now >> 1) & self.low_bits;
-        // Nearly always some way has 3.
-        if low & high != 0 {
-            return (low & high, now);
-        }
-        let (oldest, age) = match (high, low) {
-            (0, 0) => (self.low_bits, 3),
-            (0, ones) => (ones, 2),
-            (twos, _) => (twos, 1),
-        };
-        (oldest, now + age * self.low_bits)
+    fn insert(&mut self, set: usize, way: Way, interval: u32) {
+        self.sets[set] = self.sets[set].with(way, interval);
     }
 
     #[inline(always)]
     fn victim(&mut self, set: usize) -> Way {
-        let (oldest, aged) = self.aged(self.sets[set]);
+        let aged = self.sets[set].aged(self.distant);
         self.sets[set] = aged;
-        (oldest.trailing_zeros() / 2) as usize
-    }
-
-    /// [`Replacement::refer`] for a policy that inserts at `interval`, without a branch.
-    #[inline(always)]
-    fn refer(&mut self, set: usize, found: bool, way: Way, interval: u64) -> Way {
-        let now = self.sets[set];
-        let (oldest, aged) = self.aged(now);
-        let way = select_unpredictable(found, way, (oldest.trailing_zeros() / 2) as usize);
-        let (rest, interval) = select_unpredictable(found, (now, 0), (aged, interval));
-        let shift = 2 * way;
-        self.sets[set] = rest & !(3 << shift) | (interval << shift);
-        way
+        aged.victim()
     }
 }
 
@@ -86,17 +54,17 @@ struct Bimodal {
 
 impl Bimodal {
     #[inline(always)]
-    fn interval(&mut self) -> u64 {
+    fn interval(&mut self) -> u32 {
         self.fills = (self.fills + 1) % BIMODAL_PERIOD;
         if self.fills == 0 { LONG } else { DISTANT }
     }
 }
 
 /// Static RRIP.
-pub struct Srrip(Intervals);
+pub struct Srrip<W>(Intervals<W>);
 
-impl Replacement for Srrip {
-    const HAS_VECTOR_FORM: bool = true;
+impl<W: Planes> Replacement for Srrip<W> {
+    const VECTOR_WAYS: RangeInclusive<u32> = W::WAYS;
 
     fn new(geometry: Geometry, _rng: Rng) -> Self {
         Self(Intervals::new(geometry))
@@ -119,17 +87,25 @@ impl Replacement for Srrip {
 
     #[inline(always)]
     fn refer(&mut self, set: usize, found: bool, way: Way) -> Way {
-        self.0.refer(set, found, way, LONG)
+        let word = &mut self.0.sets[set];
+        let (after, way) = word.refer(self.0.distant, found, way, LONG);
+        *word = after;
+        way
+    }
+
+    #[inline(always)]
+    fn address(&self, set: usize) -> *const u8 {
+        self.0.sets.as_ptr().wrapping_add(set).cast()
     }
 }
 
 /// Bimodal RRIP.
-pub struct Brrip {
-    intervals: Intervals,
+pub struct Brrip<W> {
+    intervals: Intervals<W>,
     bimodal: Bimodal,
 }
 
-impl Replacement for Brrip {
+impl<W: Planes> Replacement for Brrip<W> {
     fn new(geometry: Geometry, _rng: Rng) -> Self {
         Self { intervals: Intervals::new(geometry), bimodal: Bimodal { fills: 0 } }
     }
@@ -149,15 +125,15 @@ impl Replacement for Brrip {
 }
 
 /// Dynamic RRIP: leader sets of both rules duel, all others follow the one that misses less.
-pub struct Drrip {
-    intervals: Intervals,
+pub struct Drrip<W> {
+    intervals: Intervals<W>,
     bimodal: Bimodal,
     // 10 bits; 512 and more means that SRRIP's leaders miss more.
     psel: u32,
     stride: usize,
 }
 
-impl Replacement for Drrip {
+impl<W: Planes> Replacement for Drrip<W> {
     fn new(geometry: Geometry, _rng: Rng) -> Self {
         Self {
             intervals: Intervals::new(geometry),

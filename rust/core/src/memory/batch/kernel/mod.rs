@@ -76,7 +76,7 @@ pub(super) fn build(geometry: Geometry, kind: ReplacementKind, rng: Rng, wide: b
     match kind {
         ReplacementKind::Lru => Box::new(Recency::<Lru>::new(geometry, wide, simd)),
         ReplacementKind::TreePlru => Box::new(Recency::<Tree>::new(geometry, wide, simd)),
-        _ => with_policy!(kind, P => Box::new(Ways::<P>::new(geometry, rng, wide, simd))),
+        _ => with_policy!(kind, geometry.ways, P => Box::new(Ways::<P>::new(geometry, rng, wide, simd))),
     }
 }
 
@@ -89,6 +89,7 @@ fn has_simd(geometry: Geometry) -> bool {
             && is_x86_feature_detected!("avx2")
             && is_x86_feature_detected!("bmi1")
             && is_x86_feature_detected!("bmi2")
+            && is_x86_feature_detected!("lzcnt")
     }
     #[cfg(not(target_arch = "x86_64"))]
     {

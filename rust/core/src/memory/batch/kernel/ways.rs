@@ -46,7 +46,7 @@ impl<P: Replacement + Send> Kernel for Ways<P> {
     fn run(&mut self, requests: Requests<'_>, dirty: Dirty, out: &mut Buffer) -> Tally {
         let policy = &mut self.policy;
         // Positions are asked for at the first level alone, but for machines with fronts of more than one level.
-        if P::HAS_VECTOR_FORM
+        if !P::VECTOR_WAYS.is_empty()
             && self.simd
             && (requests.from_cpu || requests.positions.is_empty())
             && let Lines::Narrow(array) = &mut self.lines
@@ -137,18 +137,19 @@ fn run<T: Entry, P: Replacement>(
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::words::{Buffer, LOOK_AHEAD};
+    use super::super::super::words::{Buffer, DIRTY_VICTIM, LOOK_AHEAD};
     use super::super::{Dirty, Kernel, Requests, Tally, build};
     use crate::base::Rng;
     use crate::memory::config::ReplacementKind;
     use crate::memory::geometry::Geometry;
+    use crate::trace::batch::WRITE_BIT;
     use proptest::prelude::*;
 
-    fn serve(kernel: &mut dyn Kernel, words: &[u64], dirty: Dirty) -> (Tally, Vec<u64>) {
+    fn serve(kernel: &mut dyn Kernel, words: &[u64], from_cpu: bool, dirty: Dirty) -> (Tally, Vec<u64>) {
         let mut padded = words.to_vec();
         padded.resize(words.len() + LOOK_AHEAD, 0);
         let mut out = Buffer::with_capacity(2 * words.len(), false);
-        let requests = Requests { words: &padded, count: words.len(), positions: &[], from_cpu: true };
+        let requests = Requests { words: &padded, count: words.len(), positions: &[], from_cpu };
         (kernel.run(requests, dirty, &mut out), out.words().to_vec())
     }
 
@@ -170,17 +171,23 @@ mod tests {
             ways in 1u32..=32,
             kind in prop::sample::select(KINDS.to_vec()),
             chunks in prop::collection::vec(prop::collection::vec((0u64..96, any::<bool>()), 0..300), 1..4),
+            from_cpu in any::<bool>(),
             dirty in prop::sample::select(vec![Dirty::Never, Dirty::Counted, Dirty::Presented]),
         ) {
             let geometry = Geometry { set_bits: 1, ways, line_bits: 6 };
             let kernel = |simd| build(geometry, kind, Rng::stream(1, "test", 0), false, simd);
             let (mut scalar, mut vector, mut wide) = (kernel(false), kernel(true), kernel(true));
             for (index, chunk) in chunks.iter().enumerate() {
-                let words: Vec<u64> =
-                    chunk.iter().map(|&(line, write)| (line * 64 + 8) | (u64::from(write) << 63)).collect();
-                let expected = serve(&mut *scalar, &words, dirty);
-                prop_assert_eq!(&serve(&mut *vector, &words, dirty), &expected);
-                prop_assert_eq!(&serve(&mut *wide, &words, dirty), &expected);
+                // Further out a dirty victim takes the place of a write, where there are any.
+                let victim = if dirty == Dirty::Presented { DIRTY_VICTIM } else { 0 };
+                let word = |line, write| match from_cpu {
+                    true => (line * 64 + 8) | (u64::from(write) * WRITE_BIT),
+                    false => (line * 64) | (u64::from(write) * victim),
+                };
+                let words: Vec<u64> = chunk.iter().map(|&(line, write)| word(line, write)).collect();
+                let expected = serve(&mut *scalar, &words, from_cpu, dirty);
+                prop_assert_eq!(&serve(&mut *vector, &words, from_cpu, dirty), &expected);
+                prop_assert_eq!(&serve(&mut *wide, &words, from_cpu, dirty), &expected);
                 if index == 0 {
                     wide.widen(&|compact| compact);
                 }

@@ -1,7 +1,7 @@
 //! Policies that leave lines in their ways, with AVX2: the vector form of [`super::ways`], equal to it word for word.
 //!
 //! One compare a vector finds the line; the policy's `refer` does the rest, without a branch where the policy can. Sets
-//! of the first level are stored whole, since a store to part of a set would hold up the next load of all of it.
+//! are stored whole, at an address that is known early.
 //!
 //! `touched` holds for every set the entry that its last reference touched. Touching it again changes nothing, so that a
 //! request for it is done with one compare; `ask_first` turns this on.
@@ -44,9 +44,9 @@ mod x86_64 {
     use crate::memory::replacement::Replacement;
     use crate::trace::batch::WRITE_BIT;
     use std::arch::x86_64::{
-        __m256i, _MM_HINT_T0, _mm_prefetch, _mm256_blendv_epi8, _mm256_castsi256_ps, _mm256_cmpeq_epi32,
-        _mm256_load_si256, _mm256_movemask_epi8, _mm256_movemask_ps, _mm256_or_si256, _mm256_set1_epi32,
-        _mm256_setzero_si256, _mm256_store_si256,
+        __m256i, _MM_HINT_T0, _mm_prefetch, _mm256_and_si256, _mm256_blendv_epi8, _mm256_castsi256_ps,
+        _mm256_cmpeq_epi32, _mm256_load_si256, _mm256_movemask_epi8, _mm256_movemask_ps, _mm256_or_si256,
+        _mm256_packs_epi32, _mm256_permute4x64_epi64, _mm256_set1_epi32, _mm256_setzero_si256, _mm256_store_si256,
     };
     use std::hint::select_unpredictable;
 
@@ -106,10 +106,12 @@ mod x86_64 {
         }
         macro_rules! with_vectors {
             ($present:literal, $full:literal) => {
+                // The policy's constant leaves out the sizes that it is not for.
                 match vectors {
-                    1 => with_flags!(1, $present, $full),
-                    2 => with_flags!(2, $present, $full),
-                    _ => with_flags!(4, $present, $full),
+                    1 if *P::VECTOR_WAYS.start() <= 8 => with_flags!(1, $present, $full),
+                    2 if *P::VECTOR_WAYS.start() <= 16 => with_flags!(2, $present, $full),
+                    4 if *P::VECTOR_WAYS.end() > 16 => with_flags!(4, $present, $full),
+                    _ => unreachable!("the policy is for other sets"),
                 }
             };
         }
@@ -118,6 +120,28 @@ mod x86_64 {
             (false, true) => with_vectors!(false, true),
             (true, false) => with_vectors!(true, false),
             (true, true) => with_vectors!(true, true),
+        }
+    }
+
+    /// Whether a lane is set, and which is the first.
+    ///
+    /// # Safety
+    /// The cpu has AVX2 and BMI1.
+    #[inline(always)]
+    #[allow(clippy::cast_sign_loss, reason = "the same 32 bits")]
+    unsafe fn find<const V: usize>(equal: &[__m256i; V]) -> (bool, usize) {
+        // SAFETY: as the caller promises.
+        unsafe {
+            if V == 2 {
+                // Two bits a lane: one pack is cheaper than two masks.
+                let both = _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_packs_epi32(equal[0], equal[1]));
+                let lanes = _mm256_movemask_epi8(both) as u32;
+                return (lanes != 0, lanes.trailing_zeros() as usize / 2);
+            }
+            let lanes = equal.iter().enumerate().fold(0, |lanes, (vector, equal)| {
+                lanes | (_mm256_movemask_ps(_mm256_castsi256_ps(*equal)) as u32) << (vector * LANES)
+            });
+            (lanes != 0, lanes.trailing_zeros() as usize)
         }
     }
 
@@ -133,10 +157,10 @@ mod x86_64 {
     /// The loop for sets of `V` vectors. `FULL`: no way is without a line.
     ///
     /// # Safety
-    /// The cpu has AVX2, BMI1 and BMI2; `requests.words` holds `count` words, and `LOOK_AHEAD` more when they do not come
+    /// The cpu has AVX2, BMI1, BMI2 and LZCNT; `requests.words` holds `count` words, and `LOOK_AHEAD` more when they do not come
     /// from the cpu; `out` has room for two words a request and one more; the same holds for positions if `POSITIONS`;
     /// the array has `V` vectors a set, and `touched` an entry a set.
-    #[target_feature(enable = "avx2,bmi1,bmi2")]
+    #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt")]
     #[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "lanes and tags are 32 bits wide")]
     unsafe fn kernel<
         P: Replacement,
@@ -164,6 +188,7 @@ mod x86_64 {
             (array.entries().as_mut_ptr(), out.words.as_mut_ptr(), out.positions.as_mut_ptr());
         let Shared { stores: stores_count, touched } = shared;
         let (mut emitted, mut misses, mut hidden_victims, mut not_first) = (0usize, 0u64, 0u64, 0usize);
+        let dirty_bits = _mm256_set1_epi32(1);
         for index in 0..count {
             // SAFETY: `index < count`; a set number is below the number of sets, so the set's `V` vectors lie in the
             // array, aligned to 32 bytes; a way is below the number of ways; at most two words a request have been
@@ -172,7 +197,12 @@ mod x86_64 {
                 let word = *words.add(index);
                 if !FROM_CPU {
                     let set = (*words.add(index + LOOK_AHEAD) & set_bits) >> line_bits;
-                    _mm_prefetch::<_MM_HINT_T0>(sets.add(set as usize * V * LANES).cast::<i8>());
+                    let ahead = sets.add(set as usize * V * LANES).cast::<i8>();
+                    _mm_prefetch::<_MM_HINT_T0>(ahead);
+                    if V > 2 {
+                        _mm_prefetch::<_MM_HINT_T0>(ahead.add(64));
+                    }
+                    _mm_prefetch::<_MM_HINT_T0>(policy.address(set as usize).cast::<i8>());
                 }
                 let (address, stores, victim) = if FROM_CPU {
                     (word & !WRITE_BIT, (word >> 63) as u32, 0)
@@ -181,7 +211,7 @@ mod x86_64 {
                     (word, victim, victim)
                 };
                 let for_store = stores;
-                let stores = stores & stores_count;
+                let stores = if PRESENT { stores } else { stores & stores_count };
                 let clean = ((address >> tag_shift) as u32) << 1;
                 let set_index = ((word & set_bits) >> line_bits) as usize;
                 if ASK_FIRST {
@@ -193,43 +223,39 @@ mod x86_64 {
                     not_first += 1;
                 }
                 let set = sets.add(set_index * V * LANES);
-                let clean_lanes = _mm256_set1_epi32(clean as i32);
+                // Compared as if all were dirty.
                 let dirty_lanes = _mm256_set1_epi32((clean | 1) as i32);
-                let mut any_dirty = _mm256_setzero_si256();
-                let mut found = 0u32;
-                let mut old = [_mm256_setzero_si256(); V];
-                for (vector, lanes) in old.iter_mut().enumerate() {
+                let mut equal = [_mm256_setzero_si256(); V];
+                let mut old = equal;
+                for (vector, (lanes, equal)) in old.iter_mut().zip(&mut equal).enumerate() {
                     *lanes = _mm256_load_si256(set.add(vector * LANES).cast::<__m256i>());
-                    let equal_dirty = _mm256_cmpeq_epi32(*lanes, dirty_lanes);
-                    let equal = _mm256_or_si256(_mm256_cmpeq_epi32(*lanes, clean_lanes), equal_dirty);
-                    any_dirty = _mm256_or_si256(any_dirty, equal_dirty);
-                    found |= (_mm256_movemask_ps(_mm256_castsi256_ps(equal)) as u32) << (vector * LANES);
+                    *equal = _mm256_cmpeq_epi32(_mm256_or_si256(*lanes, dirty_bits), dirty_lanes);
                 }
-                let hit = found != 0;
+                let (is_hit, found) = find::<V>(&equal);
                 let way = if !FULL && *set.add(ways - 1) == u32::INVALID {
-                    *room -= usize::from(!hit);
-                    fill_up::<P>(policy, set, ways, set_index, found)
+                    *room -= usize::from(!is_hit);
+                    fill_up::<P>(policy, set, ways, set_index, is_hit.then_some(found))
                 } else {
-                    policy.refer(set_index, hit, found.trailing_zeros() as usize)
+                    policy.refer(set_index, is_hit, found)
                 };
                 debug_assert!(way < ways, "policies stay within the set");
                 let before = *set.add(way);
-                let after = clean | stores | u32::from(_mm256_movemask_epi8(any_dirty) != 0);
+                let miss = u32::from(!is_hit);
+                // A line that was dirty stays so.
+                let after = clean | stores | (before & !miss & 1);
                 if ASK_FIRST {
-                    *touched.add(set_index) = select_unpredictable(hit, after, u32::INVALID);
+                    *touched.add(set_index) = select_unpredictable(is_hit, after, u32::INVALID);
                 }
-                if FROM_CPU {
-                    let after_lanes = _mm256_set1_epi32(after as i32);
-                    for (vector, lanes) in old.iter().enumerate() {
-                        let mask = _mm256_load_si256(ONLY.0.as_ptr().cast::<__m256i>().add(way * 4 + vector));
-                        let new = _mm256_blendv_epi8(*lanes, after_lanes, mask);
-                        _mm256_store_si256(set.add(vector * LANES).cast::<__m256i>(), new);
-                    }
-                } else {
-                    // Outer sets are many, and rarely the same soon.
-                    *set.add(way) = after;
+                // The set is stored whole: to store the entry alone would hold up the next load of the set, and loads of
+                // other sets too, as long as its address is not known.
+                let new_lanes = _mm256_set1_epi32((clean | stores) as i32);
+                for (vector, (lanes, equal)) in old.iter().zip(equal).enumerate() {
+                    let mask = _mm256_load_si256(ONLY.0.as_ptr().cast::<__m256i>().add(way * 4 + vector));
+                    let new = _mm256_blendv_epi8(*lanes, new_lanes, mask);
+                    // Again a line that was dirty stays so, but without waiting for its entry to be loaded apart.
+                    let new = _mm256_or_si256(new, _mm256_and_si256(*lanes, equal));
+                    _mm256_store_si256(set.add(vector * LANES).cast::<__m256i>(), new);
                 }
-                let miss = u32::from(!hit);
                 *out_words.add(emitted) = if FROM_CPU { (word & line_mask) | u64::from(for_store) } else { word };
                 if POSITIONS {
                     *out_positions.add(emitted) = *positions.add(index);
@@ -266,10 +292,9 @@ mod x86_64 {
         set: *const u32,
         ways: usize,
         set_index: usize,
-        found: u32,
+        found: Option<usize>,
     ) -> usize {
-        if found != 0 {
-            let way = found.trailing_zeros() as usize;
+        if let Some(way) = found {
             policy.touch(set_index, way);
             return way;
         }
