@@ -1,6 +1,6 @@
 //! The RRPVs of a set in one word, for [`rrip`](super::rrip).
 //!
-//! A word has four planes with a bit a way. The lowest plane has all ways; those above it have the ways whose RRPV is at
+//! A word has four planes with a bit a way. The lowest plane has all ways; those above have the ways whose RRPV is at
 //! least 1, 2 and 3. To age all ways by one is to shift the word by a plane, with all ways in the lowest one again; how
 //! often that has to be done until one has 3 is the number of planes that are empty at the top. So nothing branches on
 //! data, and there is no loop.

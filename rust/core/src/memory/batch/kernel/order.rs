@@ -3,13 +3,13 @@
 //! **LRU** is plain: all that stood before the line that is used moves on by one place, and the last line leaves.
 //!
 //! **Tree-PLRU** needs no tree beside the lines. Let every node of the tree point to its second half, and instead of
-//! turning the pointer exchange the halves. The walk from the top then always ends at the last place; and a use exchanges
-//! the halves of each node on the way to the line that point at it, which brings the line to the first place. Where all
-//! the others go is told by the place of the line that is used, so that a use is one fixed permutation.
+//! turning the pointer exchange the halves. The walk from the top then always ends at the last place; and a use
+//! exchanges the halves of every node that points at the line, which brings the line to the first place. Where all the
+//! others go is told by the place of the line that is used, so that a use is one fixed permutation.
 //!
-//! Ways are those of [`TreePlru`](crate::memory::replacement::TreePlru), which the tests hold this against. Where they are
-//! no power of two, the tree has places without a way. They move like the others and a walk avoids them: it ends at the
-//! last place that is a way.
+//! Ways are those of [`TreePlru`](crate::memory::replacement::TreePlru), which the tests hold this against. Where they
+//! are no power of two, the tree has places without a way. They move like the others and a walk avoids them: it ends at
+//! the last place that is a way.
 
 /// An order of the lines of a set.
 pub(crate) trait Order: Send {
@@ -22,8 +22,8 @@ pub(crate) trait Order: Send {
     /// Brings the entry at `place` to the front; `set` has [`places`](Self::places) entries.
     fn use_place<T>(set: &mut [T], place: usize);
 
-    /// The place that a new line takes, among `places`. Bits of `held` say which hold a line, of `empty` which are a way
-    /// without one.
+    /// The place that a new line takes, among `places`. Bits of `held` say which hold a line, of `empty` which are a
+    /// way without one.
     fn place_for_new(places: u32, held: u32, empty: u32) -> u32;
 }
 

@@ -23,8 +23,8 @@ mod x86_64 {
         /// Stores the set with the entry at `place` brought to the front, and in the first lane `front`.
         ///
         /// # Safety
-        /// The cpu has AVX2; `memory` points to the set's `V` vectors, aligned to 32 bytes, which `set` holds too; `place`
-        /// is below `V * LANES`.
+        /// The cpu has AVX2; `memory` points to the set's `V` vectors, aligned to 32 bytes, which `set` holds too;
+        /// `place` is below `V * LANES`.
         unsafe fn store_used<const V: usize>(memory: *mut u32, set: &Set<V>, place: usize, front: __m256i);
     }
 
@@ -47,8 +47,8 @@ mod x86_64 {
     };
 
     impl VectorOrder for Lru {
-        /// Shifts every vector by one lane, which takes in the last lane of the one before it; a blend under the mask of
-        /// the lanes up to `place` keeps the rest.
+        /// Shifts every vector by one lane, which takes in the last lane of the one before it; a blend under the mask
+        /// of the lanes up to `place` keeps the rest.
         #[inline(always)]
         unsafe fn store_used<const V: usize>(memory: *mut u32, set: &Set<V>, place: usize, front: __m256i) {
             // SAFETY: as the caller promises; a row has as many lanes as the largest set.
@@ -89,7 +89,7 @@ mod x86_64 {
 
     /// The place whose entry comes to `target` when the entry at `used` comes to the front.
     ///
-    /// The halves of the nodes above both are exchanged where `used` is in the second. Below where they part, nothing is.
+    /// The halves of the nodes above both are exchanged where `used` is in the second. Below where they part, none are.
     const fn source(target: usize, used: usize) -> usize {
         let parting = if target == 0 { 0 } else { target.ilog2() };
         target ^ (used >> parting << parting)

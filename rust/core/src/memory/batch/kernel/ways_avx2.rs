@@ -157,9 +157,9 @@ mod x86_64 {
     /// The loop for sets of `V` vectors. `FULL`: no way is without a line.
     ///
     /// # Safety
-    /// The cpu has AVX2, BMI1, BMI2 and LZCNT; `requests.words` holds `count` words, and `LOOK_AHEAD` more when they do not come
-    /// from the cpu; `out` has room for two words a request and one more; the same holds for positions if `POSITIONS`;
-    /// the array has `V` vectors a set, and `touched` an entry a set.
+    /// The cpu has AVX2, BMI1, BMI2 and LZCNT; `requests.words` holds `count` words, and `LOOK_AHEAD` more when they do
+    /// not come from the cpu; `out` has room for two words a request and one more; the same holds for positions if
+    /// `POSITIONS`; the array has `V` vectors a set, and `touched` an entry a set.
     #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt")]
     #[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "lanes and tags are 32 bits wide")]
     unsafe fn kernel<
@@ -246,8 +246,8 @@ mod x86_64 {
                 if ASK_FIRST {
                     *touched.add(set_index) = select_unpredictable(is_hit, after, u32::INVALID);
                 }
-                // The set is stored whole: to store the entry alone would hold up the next load of the set, and loads of
-                // other sets too, as long as its address is not known.
+                // The set is stored whole: to store the entry alone would hold up the next load of the set, and loads
+                // of other sets too, as long as its address is not known.
                 let new_lanes = _mm256_set1_epi32((clean | stores) as i32);
                 for (vector, (lanes, equal)) in old.iter().zip(equal).enumerate() {
                     let mask = _mm256_load_si256(ONLY.0.as_ptr().cast::<__m256i>().add(way * 4 + vector));
