@@ -205,10 +205,11 @@ mod x86_64 {
     /// The loop for sets of `V` vectors.
     ///
     /// # Safety
-    /// The cpu has AVX2, BMI1, BMI2 and LZCNT; `requests.words` holds `count` words, and `LOOK_AHEAD` more when they do
+    /// The cpu has AVX2, BMI1 and BMI2; `requests.words` holds `count` words, and `LOOK_AHEAD` more when they do
     /// not come from the cpu and `FLAG` is set; `out` has room for two words a request and one more; the same holds for
     /// positions if `POSITIONS`; the array has `V` vectors a set, with places as `NEW` says.
-    #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt")]
+    // LZCNT is left out on purpose: with it the loop for `LAST_HELD` comes out a tenth slower.
+    #[target_feature(enable = "avx2,bmi1,bmi2")]
     #[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "lanes and tags are 32 bits wide")]
     unsafe fn kernel<
         O: VectorOrder,
