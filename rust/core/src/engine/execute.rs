@@ -1,11 +1,13 @@
 //! Executing a program: one instruction after the other, until time is up or the process cannot go on.
 
+use super::addresses::Overlap;
 use super::result::ForkRecord;
 use super::run::{Run, RunError};
 use super::task::{Task, TouchState, Wait};
 use crate::base::Picos;
 use crate::kernel::{Account, KernelError, Ledger, MapCall, Pid, State};
-use crate::vm::address_space::RegionKind;
+use crate::vm::address_space::{Access, RegionKind};
+use crate::vm::{SpaceId, Touch};
 use crate::workload::Cursor;
 use crate::workload::code::{ChildKind, Instruction, Range, TouchCode};
 use crate::workload::pattern::Pattern;
@@ -271,21 +273,29 @@ impl Run {
         let mut state = self.take_cursor(pid, index, pattern, units)?;
         let count = code.touches[index as usize].count.unwrap_or(pattern.count(units));
         let mut left = state.left.unwrap_or(count);
+        let is_dependent = code.touches[index as usize].is_dependent;
+        let space = self.kernel.process(pid).and_then(|process| process.space).expect("who runs has memory");
+        let has_addresses = self.memory.is_some();
         let mut hits = 0;
         let mut failed = None;
         // Hits are paid for together: they change nothing but the time.
         while left > 0 && self.events < limit.events {
             let vaddr = base + state.cursor.next(pattern) * unit;
             left -= 1;
-            hits += 1;
             self.events += 1;
             self.kernel.set_now(self.cpus[cpu].now + self.hit * hits);
             match self.kernel.access(pid, vaddr, *access) {
-                Ok(touch) if touch.fault.is_none() => {}
-                Ok(_) => match self.kernel.take_fault_bill() {
-                    Some((fault, copy)) => self.cpus[cpu].fault(fault, copy),
-                    None => self.settle(cpu),
-                },
+                Ok(touch) => {
+                    if touch.fault.is_some() {
+                        self.pay_fault(cpu);
+                    }
+                    if has_addresses {
+                        let overlap = (!is_dependent).then_some(&mut state.overlap);
+                        self.refer(cpu, pid, space, vaddr, *access, &touch, overlap)?;
+                    } else {
+                        hits += 1;
+                    }
+                }
                 Err(error) => {
                     failed = Some(error);
                     break;
@@ -307,6 +317,33 @@ impl Run {
         Ok(if is_over { Step::Next } else { Step::Again })
     }
 
+    fn pay_fault(&mut self, cpu: usize) {
+        let bill = if self.memory.is_none() { self.kernel.take_fault_bill() } else { None };
+        match bill {
+            Some((fault, copy)) => self.cpus[cpu].fault(fault, copy),
+            None => self.settle(cpu),
+        }
+    }
+
+    /// Sends an access through the machine's memory system.
+    #[allow(clippy::too_many_arguments, reason = "an access has as many sides")]
+    fn refer(
+        &mut self,
+        cpu: usize,
+        pid: Pid,
+        space: SpaceId,
+        vaddr: u64,
+        access: Access,
+        touch: &Touch,
+        overlap: Option<&mut Overlap>,
+    ) -> Result<(), RunError> {
+        let Some(memory) = &mut self.memory else { return Ok(()) };
+        let cost = memory.access(&self.kernel, cpu, space, vaddr, access, touch, overlap).map_err(RunError::Host)?;
+        self.cpus[cpu].spend(&cost);
+        self.kernel.account(pid, cost);
+        Ok(())
+    }
+
     /// Where a touch goes on; from its start if the region has another size by now.
     fn take_cursor(&mut self, pid: Pid, index: u32, pattern: &Pattern, units: u64) -> Result<TouchState, RunError> {
         let known = self.task(pid).cursors.remove(&index).filter(|state| state.cursor.units() == units);
@@ -317,7 +354,7 @@ impl Run {
             return Err(self.problem(pid, format!("unit {unit} of a list is beyond the region's {units}")));
         }
         let cursor = Cursor::new(pattern, units, self.seed, u64::from(pid.0) << 32 | u64::from(index));
-        Ok(TouchState { cursor, left: None })
+        Ok(TouchState { cursor, left: None, overlap: Overlap::default() })
     }
 
     /// Address and size of a part of a region.

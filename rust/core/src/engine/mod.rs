@@ -4,9 +4,10 @@
 //! one another happens in order of time up to that window; with one busy cpu there is nothing to wait for. Every picosecond
 //! of every cpu goes to one account of its ledger, idle time included.
 //!
-//! Leaves out: schedulers beyond first come, first served with a time slice, threads of their own, and memory at the
-//! fidelity `addresses`.
+//! Leaves out: schedulers beyond first come, first served with a time slice, threads of their own, and the kernel's own
+//! footprint in caches.
 
+mod addresses;
 mod cpu;
 mod execute;
 mod measure;

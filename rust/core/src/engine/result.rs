@@ -4,6 +4,8 @@ use super::run::Run;
 use crate::base::Picos;
 use crate::base::rng::{FNV_START, fnv1a};
 use crate::kernel::{Account, Ledger, Pid};
+use crate::memory::config::{CacheConfig, MachineConfig, TlbConfig};
+use crate::memory::stats::{LevelStats, MemoryStats, TlbStats};
 use crate::vm::work::{FaultCounts, ForkWork};
 use serde_json::{Map, Value, json};
 
@@ -65,6 +67,9 @@ impl Run {
             "forks": self.forks.iter().map(ForkRecord::row).collect::<Vec<_>>(),
             "log": self.kernel.log().iter().map(|line| json!({"at_ns": line.at, "text": line.text})).collect::<Vec<_>>(),
         });
+        if let Some(memory) = &self.memory {
+            tree["hierarchy"] = hierarchy(&self.machine, &memory.system().stats());
+        }
         // Steps say how the run was cut into pieces, not what happened.
         let mut digested = tree.clone();
         digested.as_object_mut().expect("a table").remove("events");
@@ -73,6 +78,31 @@ impl Run {
         debug_assert!(ledger[Account::Idle] <= ledger.total(), "idle time is a part of all");
         RunResult(tree)
     }
+}
+
+/// What caches, TLBs and walks counted, over all cpus.
+fn hierarchy(machine: &MachineConfig, stats: &MemoryStats) -> Value {
+    let cache = |(place, cache): (usize, &CacheConfig)| {
+        let of = |count: fn(&LevelStats) -> u64| -> u64 {
+            stats.levels.iter().filter_map(|levels| levels.get(place)).map(count).sum()
+        };
+        json!({
+            "name": cache.name,
+            "accesses": of(|level| level.reads + level.writes),
+            "misses": of(|level| level.misses),
+            "write_backs": of(|level| level.write_backs),
+            "walk_reads": of(|level| level.walk_reads),
+            "walk_read_misses": of(|level| level.walk_read_misses),
+        })
+    };
+    let tlb = |(config, tlb): (&TlbConfig, &TlbStats)| json!({"name": config.name, "lookups": tlb.lookups, "misses": tlb.misses});
+    json!({
+        "caches": machine.caches.iter().enumerate().map(cache).collect::<Vec<_>>(),
+        "tlbs": machine.tlbs.iter().zip(&stats.tlbs).map(tlb).collect::<Vec<_>>(),
+        "page_walks": stats.page_walks,
+        "references": stats.references,
+        "latency_cycles": stats.latency_cycles,
+    })
 }
 
 impl ForkRecord {

@@ -1,5 +1,6 @@
 //! The run of a scenario: who runs where, and until when.
 
+use super::addresses::Addresses;
 use super::cpu::Cpu;
 use super::execute::Limit;
 use super::measure::Measure;
@@ -35,6 +36,9 @@ pub enum RunError {
     /// The kernel cannot start.
     #[error(transparent)]
     Kernel(#[from] KernelError),
+    /// The machine is a guest, and its host has no memory left.
+    #[error("the host has no memory left for the guest: {} frames are in use", .0.frames)]
+    Host(crate::memory::OutOfMemory),
     /// A program names what is not there.
     #[error("process {pid} ({name}): {problem}")]
     Program {
@@ -67,6 +71,8 @@ pub struct Run {
     pub(super) measures: Vec<Measure>,
     pub(super) forks: Vec<ForkRecord>,
     pub(super) events: u64,
+    /// Caches and TLBs, if every access goes there.
+    pub(super) memory: Option<Addresses>,
     /// An access that hits the first cache.
     pub(super) hit: Picos,
     entries: Vec<u32>,
@@ -83,10 +89,6 @@ impl Run {
     pub fn new(machine: MachineConfig, scenario: Scenario, seed: u64) -> Result<Self, RunError> {
         machine.check()?;
         KernelOptions::check_machine(&machine)?;
-        if scenario.memory == Fidelity::Addresses {
-            let rule = "must be none: scenarios at the fidelity addresses come with the scheduler";
-            return Err(ConfigError::new("memory", rule, "addresses").into());
-        }
         let mut code = Code::default();
         let mut entries = Vec::new();
         for (index, process) in scenario.processes.iter().enumerate() {
@@ -100,6 +102,7 @@ impl Run {
         let cycles = machine.caches.first().map_or(1, |_| machine.latency_cycles_of(0));
         Ok(Self {
             hit: Picos::from_cycles(u64::from(cycles), machine.frequency_mhz),
+            memory: (scenario.memory == Fidelity::Addresses).then(|| Addresses::new(&machine, seed)),
             measures: vec![Measure::default(); code.measures.len()],
             cpus: vec![Cpu::default(); machine.cpus as usize],
             code: Arc::new(code),
@@ -336,6 +339,10 @@ impl Run {
     pub(super) fn settle(&mut self, cpu: usize) {
         let bill = self.kernel.take_bill();
         self.cpus[cpu].spend(&bill);
+        let shootdowns = self.kernel.take_shootdowns();
+        if let Some(memory) = &mut self.memory {
+            memory.shoot_down(&shootdowns);
+        }
         let now = self.cpus[cpu].now;
         for pid in self.kernel.take_woken() {
             let waits = self.tasks.get(&pid).map(|task| task.waits);

@@ -1,5 +1,6 @@
 //! Where a process is in its program.
 
+use super::addresses::Overlap;
 use crate::base::{Picos, Rng};
 use crate::workload::Cursor;
 use crate::workload::code::Address;
@@ -30,6 +31,8 @@ pub(super) struct TouchState {
     pub cursor: Cursor,
     /// Accesses that are left of the touch at hand; nothing between two.
     pub left: Option<u64>,
+    /// Latencies that overlap.
+    pub overlap: Overlap,
 }
 
 /// What a process waits for.

@@ -28,6 +28,7 @@ impl Kernel {
     pub fn fork(&mut self, parent: Pid) -> Result<Pid, KernelError> {
         let space = self.space_of(parent)?;
         self.check_limit(parent)?;
+        self.forget(space, None);
         let (space, work) = loop {
             match self.vm.fork(space) {
                 Ok(forked) => break forked,
@@ -74,6 +75,9 @@ impl Kernel {
             }
         };
         let work = self.vm.exit(old);
+        if self.vm.users(old) == 0 {
+            self.forget(old, None);
+        }
         let cost = self.costs.kernel.fork.exec_ns + self.costs.teardown(&work);
         self.charge_call(pid, cost);
         let process = self.processes.get_mut(&pid).expect("it has a space");
@@ -206,6 +210,9 @@ impl Kernel {
         process.open_files.clear();
         let (parent, children) = (process.parent, std::mem::take(&mut process.children));
         let work = self.vm.exit(space);
+        if self.vm.users(space) == 0 {
+            self.forget(space, None);
+        }
         let base = if is_by_choice { self.costs.kernel.teardown.exit_ns } else { Picos::ZERO };
         let cost = base + self.costs.teardown(&work);
         self.charge_call(pid, cost);

@@ -36,6 +36,18 @@ pub struct LogLine {
     pub text: String,
 }
 
+/// Translations that all cpus have to forget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shootdown {
+    /// The address space.
+    pub space: SpaceId,
+    /// Pages of 4 KiB, first and behind the last; all of the space if absent.
+    pub pages: Option<(u64, u64)>,
+}
+
+/// Shootdowns that are told one by one.
+const SHOOTDOWNS_MAX: usize = 1 << 12;
+
 /// Pages of the image of a program that nobody described.
 const IMAGE_PAGES: u64 = 4;
 
@@ -61,6 +73,8 @@ pub struct Kernel {
     running: Vec<Option<Pid>>,
     /// Cpus that were interrupted, since it was last taken.
     interrupted: Vec<usize>,
+    /// Translations that are no longer valid, since it was last taken.
+    shootdowns: Vec<Shootdown>,
     log: Vec<LogLine>,
     last_fork: ForkWork,
 }
@@ -93,6 +107,7 @@ impl Kernel {
             woken: Vec::new(),
             running: vec![None; machine.cpus as usize],
             interrupted: Vec::new(),
+            shootdowns: Vec::new(),
             log: Vec::new(),
             last_fork: ForkWork::default(),
         };
@@ -179,6 +194,11 @@ impl Kernel {
         std::mem::take(&mut self.interrupted)
     }
 
+    /// Translations that calls have made invalid since this was last asked.
+    pub fn take_shootdowns(&mut self) -> Vec<Shootdown> {
+        std::mem::take(&mut self.shootdowns)
+    }
+
     /// Prices.
     pub fn costs(&self) -> &Costs {
         &self.costs
@@ -211,6 +231,10 @@ impl Kernel {
             let swap_outs = self.vm.swap_outs();
             match access(&mut self.vm, space) {
                 Ok(touch) => {
+                    if touch.invalidated > 0 {
+                        let vpn = vaddr >> 12;
+                        self.forget(space, Some((vpn, vpn + 1)));
+                    }
                     if touch.fault.is_some() || touch.stack_grew {
                         self.bill_fault(pid, &touch, vaddr >> 12, self.vm.swap_outs() - swap_outs);
                     }
@@ -258,6 +282,16 @@ impl Kernel {
         if let Some(process) = self.processes.get_mut(&pid) {
             process.ledger += cost;
         }
+    }
+
+    /// Notes that translations are invalid.
+    fn forget(&mut self, space: SpaceId, pages: Option<(u64, u64)>) {
+        // Nobody asks a kernel that runs by itself: one entry for all is enough then.
+        if self.shootdowns.len() >= SHOOTDOWNS_MAX {
+            self.shootdowns.clear();
+            self.shootdowns.extend(self.vm.spaces().map(|(space, _)| Shootdown { space, pages: None }));
+        }
+        self.shootdowns.push(Shootdown { space, pages });
     }
 
     fn charge_call(&mut self, pid: Pid, time: Picos) {

@@ -63,7 +63,7 @@ impl Kernel {
         };
         let cost = self.costs.protect(&work);
         self.charge_call(pid, cost);
-        self.shoot_down(pid, space, work.invalidated);
+        self.shoot_down(pid, space, work.invalidated, (start, end));
         Ok(())
     }
 
@@ -71,6 +71,7 @@ impl Kernel {
     pub fn brk(&mut self, pid: Pid, size: u64) -> Result<u64, KernelError> {
         let space = self.space_of(pid)?;
         let end = self.vm.space(space).heap_start + size.div_ceil(4096);
+        let old = self.vm.space(space).named("heap").map_or(end, |heap| heap.end).max(end);
         let work = loop {
             match self.vm.set_heap_end(space, end) {
                 Ok(work) => break work,
@@ -78,7 +79,7 @@ impl Kernel {
                 Err(HeapError::OutOfMemory(error)) => self.make_room(pid, error)?,
             }
         };
-        self.finish_removal(pid, space, &work);
+        self.finish_removal(pid, space, &work, (end, old));
         Ok(end << 12)
     }
 
@@ -93,7 +94,7 @@ impl Kernel {
                     self.charge_call(pid, time);
                     if is_done {
                         self.charge(pid, Ledger::of(Account::Copy, copies));
-                        self.shoot_down(pid, space, 512);
+                        self.shoot_down(pid, space, 512, around(address));
                     }
                     return Ok(is_done);
                 }
@@ -109,7 +110,7 @@ impl Kernel {
             match self.vm.split(space, address >> 12) {
                 Ok(was_huge) => {
                     self.charge_call(pid, self.costs.kernel.map_ns);
-                    self.shoot_down(pid, space, u64::from(was_huge));
+                    self.shoot_down(pid, space, u64::from(was_huge), around(address));
                     return Ok(was_huge);
                 }
                 Err(error) => self.make_room(pid, error)?,
@@ -135,23 +136,23 @@ impl Kernel {
                 Err(error) => self.make_room(pid, error)?,
             }
         };
-        self.finish_removal(pid, space, &work);
+        self.finish_removal(pid, space, &work, (start, end));
         Ok(())
     }
 
-    fn finish_removal(&mut self, pid: Pid, space: SpaceId, work: &TeardownWork) {
+    fn finish_removal(&mut self, pid: Pid, space: SpaceId, work: &TeardownWork, range: (u64, u64)) {
         let cost = self.costs.kernel.map_ns + self.costs.teardown(work);
         self.charge_call(pid, cost);
-        // What is freed with its tables is flushed at once, whatever its size.
-        let pages = work.invalidated;
-        self.shoot_down(pid, space, pages);
+        self.shoot_down(pid, space, work.invalidated, range);
     }
 
-    /// Makes all cpus forget translations of an address space.
-    fn shoot_down(&mut self, pid: Pid, space: SpaceId, pages: u64) {
+    /// Makes all cpus forget the translations of `pages` pages in a range.
+    fn shoot_down(&mut self, pid: Pid, space: SpaceId, pages: u64, range: (u64, u64)) {
         if pages == 0 {
             return;
         }
+        let ceiling = u64::from(self.costs.kernel.shootdown.flush_ceiling_pages);
+        self.forget(space, (range.1 - range.0 <= ceiling).then_some(range));
         let runs_here = |other: &Pid| {
             *other != pid && self.processes.get(other).is_some_and(|process| process.space == Some(space))
         };
@@ -166,6 +167,12 @@ impl Kernel {
         self.charge_call(pid, cost);
         self.interrupted.extend(others);
     }
+}
+
+/// The pages of the 2 MiB around an address.
+fn around(address: u64) -> (u64, u64) {
+    let first = address >> 21 << 9;
+    (first, first + 512)
 }
 
 /// The pages that a range of bytes touches.

@@ -20,4 +20,4 @@ pub mod work;
 pub use fault::{AccessError, SegmentationFault, Touch};
 pub use protect::ProtectError;
 pub use teardown::HeapError;
-pub use virtual_memory::{ForkPolicy, Image, MapRequest, OutOfMemory, SpaceId, VirtualMemory, VmConfig};
+pub use virtual_memory::{ForkPolicy, Image, MapRequest, OutOfMemory, SpaceId, VirtualMemory, VmConfig, WalkPath};

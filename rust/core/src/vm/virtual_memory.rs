@@ -6,6 +6,7 @@ use super::object::Objects;
 use super::page_table::{Entry, PageTables, Place, TableId};
 use super::reclaim::Reclaim;
 use crate::base::Rng;
+use crate::memory::page_walk::TablePath;
 use serde::{Deserialize, Serialize};
 
 /// Index of an address space.
@@ -254,6 +255,11 @@ impl VirtualMemory {
         self.tables.walk(self.space(id).root, vpn, &self.frames)
     }
 
+    /// The same, for a machine that walks: each entry when it is asked for.
+    pub fn path(&self, id: SpaceId, vpn: u64) -> WalkPath<'_> {
+        WalkPath { vm: self, root: self.space(id).root, vpn }
+    }
+
     /// The entry at which a walk for a page ends, and its level.
     pub fn entry(&self, id: SpaceId, vpn: u64) -> (Entry, u32) {
         let place = self.tables.find(self.space(id).root, vpn, &self.frames);
@@ -349,6 +355,20 @@ impl VirtualMemory {
             reclaim.forget(entry.pfn());
         }
         is_freed
+    }
+}
+
+/// The way through page tables to a page.
+#[derive(Debug)]
+pub struct WalkPath<'a> {
+    vm: &'a VirtualMemory,
+    root: TableId,
+    vpn: u64,
+}
+
+impl TablePath for WalkPath<'_> {
+    fn entry_paddr(&self, level: u32) -> u64 {
+        self.vm.tables.entry_paddr(self.root, self.vpn, level, &self.vm.frames)
     }
 }
 

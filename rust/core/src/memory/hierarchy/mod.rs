@@ -56,6 +56,8 @@ pub struct Mapping<'a, P> {
 pub struct Outcome {
     /// Cycles from issue to use, translation included.
     pub latency_cycles: u64,
+    /// Of these, cycles until the address was translated.
+    pub translation_cycles: u64,
     /// Whether there was a page walk.
     pub walked: bool,
     /// Bit `i` is set if cache `i` of the machine's list missed on demand; see [`MemorySystem::missed_again`].
@@ -195,7 +197,7 @@ impl MemorySystem {
         self.references += 1;
         self.fetches += u64::from(is_fetch);
         self.latency_cycles += latency_cycles;
-        Outcome { latency_cycles, walked: translated.walked, missed }
+        Outcome { latency_cycles, translation_cycles: translated.latency_cycles, walked: translated.walked, missed }
     }
 
     /// Levels that the last reference missed at once more than [`Outcome::missed`] tells: one item for each time.

@@ -211,18 +211,16 @@ impl PageTables {
     /// The physical addresses of the entries that a walk reads, from the root to where it ends.
     pub fn walk(&self, root: TableId, vpn: u64, frames: &Frames) -> Vec<u64> {
         let end = self.find(root, vpn, frames);
+        (end.level..=self.levels).rev().map(|level| self.entry_paddr(root, vpn, level, frames)).collect()
+    }
+
+    /// The physical address of the entry of that level on the way to a page; a walk must get that far.
+    pub fn entry_paddr(&self, root: TableId, vpn: u64, level: u32, frames: &Frames) -> u64 {
         let mut table = root;
-        (end.level..=self.levels)
-            .rev()
-            .map(|level| {
-                let index = index_of(vpn, level);
-                let paddr = (self.pfn(table).0 << super::frames::FRAME_BITS) + index as u64 * 8;
-                if level > end.level {
-                    table = self.table_at(self.get(table).entries[index], frames);
-                }
-                paddr
-            })
-            .collect()
+        for above in (level + 1..=self.levels).rev() {
+            table = self.table_at(self.get(table).entries[index_of(vpn, above)], frames);
+        }
+        (self.pfn(table).0 << super::frames::FRAME_BITS) + index_of(vpn, level) as u64 * 8
     }
 
     /// The place of a page's entry at `level`, with the tables above it made where they are missing. Nothing if memory
