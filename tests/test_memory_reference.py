@@ -83,6 +83,28 @@ def test_fast_engine_counts_as_the_reference_where_it_is_at_home(case: Case, chu
     assert_simulator_equals_reference(case, chunk)
 
 
+WALKING: dict[str, Any] = {"tlb_counts": [1, 2, 3], "walks": [True], "placements": ["contiguous", "random"]}
+
+
+@given(cases(**ONE_CPU, **WALKING, prefetchers=["none"], is_apart=False, is_plain=True), st.integers(0, 50))
+def test_fast_engine_walks_tables_as_the_reference(case: Case, chunk: int) -> None:
+    assert_simulator_equals_reference(case, chunk)
+
+
+@pytest.mark.parametrize("host", [None, "4KiB"])
+def test_fast_engine_cuts_chunks_of_many_reads(host: str | None) -> None:
+    # Every reference walks, so that a chunk has more reads than go through the caches at a time.
+    tlb = {"name": "L1 dTLB", "entries": 1, "ways": 1}
+    caches = [{"name": "L1D", "size": 512, "ways": 2}, {"name": "L2", "size": 4096, "ways": 4}]
+    trace = [
+        ((7 * place % 301) << 21 | place % 64 << 6, 8, "write" if place % 3 else "read", 0, 0) for place in range(5000)
+    ]
+    for first in ("L1D", "L2"):
+        walk = {"levels": 5, "first_cache": first} | ({"host_page_size": host, "host_levels": 5} if host else {})
+        machine = {"placement": "random", "tlbs": [tlb], "caches": caches, "page_walk": walk}
+        assert_simulator_equals_reference(Case(trace, machine, {}))
+
+
 @given(cases(), st.integers(1, 100), st.sampled_from(["auto", "general"]))
 def test_cutting_a_trace_changes_no_bit_of_the_result(case: Case, chunk: int, engine: str) -> None:
     assert actual_outcome(case, engine=engine, chunk=chunk) == actual_outcome(case, engine=engine)

@@ -5,7 +5,7 @@
 //! dirty.
 
 use super::kernel::{self, Dirty, Kernel, Requests};
-use super::words::{Buffer, count_flags, count_writes, of_cpu};
+use super::words::{Buffer, WALK, count_flags, count_walks, count_writes, of_cpu};
 use crate::base::Rng;
 use crate::memory::config::{ReplacementKind, StreamKind};
 use crate::memory::geometry::Geometry;
@@ -36,6 +36,37 @@ pub(super) struct Input<'a> {
     pub all: &'a [u64],
     /// Which of them are fetches; empty if none is.
     pub fetches: &'a [bool],
+    /// Where each stood in the chunk, if some are left out; then none is a fetch.
+    pub positions: &'a [u16],
+    /// What page walks read before them.
+    pub walks: Walks<'a>,
+}
+
+/// Reads of page walks, in order, each before the reference at its position.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Walks<'a> {
+    pub reads: &'a [EntryRead],
+    /// Position of the first reference, from which those of the cascade count.
+    pub base: u16,
+}
+
+/// An entry of a page table that is read.
+#[derive(Clone, Copy)]
+pub(super) struct EntryRead {
+    pub paddr: u64,
+    /// Position of the reference that it is read for.
+    pub position: u16,
+}
+
+/// What page walks have to do with a cascade.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Walking {
+    /// Nothing.
+    No,
+    /// Its misses are walks: their positions are told.
+    Causes,
+    /// Their reads enter at the level at this place of the machine's list.
+    EntersAt(usize),
 }
 
 struct Level {
@@ -53,6 +84,13 @@ pub(super) struct Cascade {
     data_words: Buffer,
     fetch_words: Buffer,
     merged: Buffer,
+    walking: Walking,
+    with_walks: Buffer,
+    bumps: Vec<u16>,
+    // Ascending: the positions of a chunk that nothing is left out of.
+    in_order: Vec<u16>,
+    /// Positions in the last chunk of the references that no level served, of a cascade that causes walks.
+    pub unserved_positions: Vec<u16>,
     /// Counters of all levels, in the order of the machine's list.
     pub stats: Vec<LevelStats>,
     /// References of data and of fetches that no level served.
@@ -62,14 +100,22 @@ pub(super) struct Cascade {
 impl Cascade {
     /// Builds the levels, of a machine that has `listed` of them, for chunks of at most `chunk` references. Those for one
     /// kind come before those for both.
-    pub fn new(plans: Vec<LevelPlan>, listed: usize, stores: Stores, chunk: usize, wide: bool, simd: bool) -> Self {
-        let split = plans.iter().any(|plan| plan.stream != StreamKind::Unified);
+    pub fn new(
+        plans: Vec<LevelPlan>,
+        listed: usize,
+        stores: Stores,
+        walking: Walking,
+        chunk: usize,
+        wide: bool,
+        simd: bool,
+    ) -> Self {
+        let split = walking != Walking::No || plans.iter().any(|plan| plan.stream != StreamKind::Unified);
         let stats = vec![LevelStats::default(); listed];
         let (mut data, mut fetch, mut unified) = (Vec::new(), Vec::new(), Vec::new());
         // Every level adds at most one dirty victim to each request, so that words grow by a chunk a level.
         let room = |level: usize| (level + 3) * chunk;
         for (place, plan) in plans.into_iter().enumerate() {
-            let front = plan.stream != StreamKind::Unified;
+            let front = walking != Walking::No || plan.stream != StreamKind::Unified;
             let kernel = kernel::build(plan.geometry, plan.replacement, plan.rng, wide, simd);
             let level = Level { kernel, index: plan.index, out: Buffer::with_capacity(2 * room(place), front) };
             match plan.stream {
@@ -87,7 +133,15 @@ impl Cascade {
             stores,
             data_words: Buffer::with_capacity(split_room, true),
             fetch_words: Buffer::with_capacity(split_room, true),
-            merged: Buffer::with_capacity(merged_room, false),
+            merged: Buffer::with_capacity(merged_room, walking != Walking::No),
+            with_walks: Buffer::with_capacity(
+                if matches!(walking, Walking::EntersAt(_)) { merged_room } else { 0 },
+                true,
+            ),
+            bumps: vec![0; if walking == Walking::No { 0 } else { chunk }],
+            walking,
+            in_order: if walking == Walking::No { Vec::new() } else { (0..=u16::MAX).take(chunk).collect() },
+            unserved_positions: Vec::with_capacity(chunk),
             stats,
             unserved: [0; 2],
         }
@@ -120,49 +174,206 @@ impl Cascade {
         }
         // Data alone, or one path for both: no order to restore. Which kind is left in the end no longer shows, but
         // then both cost the same.
-        let all = Requests { words: input.all, count: input.all.len(), positions: &[], from_cpu: true };
+        let count = input.all.len();
+        let positions = match self.walking {
+            Walking::Causes if input.positions.is_empty() => &self.in_order[..count],
+            Walking::Causes => input.positions,
+            // Those of the first level are the places themselves.
+            Walking::EntersAt(place) if !input.walks.reads.is_empty() && place != self.first_place() => {
+                &self.in_order[..count]
+            }
+            _ => &[],
+        };
+        let all = Requests { words: input.all, count, positions, from_cpu: true };
         let (stats, stores) = (&mut self.stats, self.stores);
-        let flow = Flow { requests: all, writes: count_writes(input.all), victims: 0 };
-        let left = run_row(&mut self.data, flow, stores, stats);
-        let left = run_row(&mut self.unified, left, stores, stats);
+        let entry = Entry::new(self.walking, input.walks, false, &mut self.with_walks, &mut self.bumps);
+        let flow = Flow { requests: all, writes: count_writes(input.all), victims: 0, walks: 0 };
+        let (in_data, in_unified) = entry.split(&self.data);
+        let has_level = !(self.data.is_empty() && self.unified.is_empty());
+        let left = run_row_entered(&mut self.data, flow, stores, stats, in_data);
+        let left = run_row_entered(&mut self.unified, left, stores, stats, in_unified);
         self.unserved[0] += left.demand();
+        if self.walking == Walking::Causes {
+            let walks = if has_level { left.requests.count } else { 0 };
+            self.unserved_positions.clear();
+            self.unserved_positions.extend_from_slice(&left.requests.positions[..walks]);
+        }
     }
 
     fn run_split(&mut self, input: &Input<'_>) {
         split(input, &mut self.data_words, &mut self.fetch_words);
         let (stats, stores) = (&mut self.stats, self.stores);
         let writes = count_writes(input.all);
-        let data = Flow { requests: from_cpu(&self.data_words), writes, victims: 0 };
-        let data = run_row(&mut self.data, data, stores, stats);
-        let fetch = Flow { requests: from_cpu(&self.fetch_words), writes: 0, victims: 0 };
+        let entry = Entry::new(self.walking, input.walks, true, &mut self.with_walks, &mut self.bumps);
+        let (in_data, in_unified) = entry.split(&self.data);
+        let (has_data, has_fetch) = (!self.data.is_empty(), !self.fetch.is_empty());
+        let data = Flow { requests: from_cpu(&self.data_words), writes, victims: 0, walks: 0 };
+        let data = run_row_entered(&mut self.data, data, stores, stats, in_data);
+        let fetch = Flow { requests: from_cpu(&self.fetch_words), writes: 0, victims: 0, walks: 0 };
         let fetch = run_row(&mut self.fetch, fetch, stores, stats);
+        let causes_walks = self.walking == Walking::Causes;
         if self.unified.is_empty() {
             self.unserved[0] += data.demand();
             self.unserved[1] += fetch.demand();
+            if causes_walks {
+                // A kind of reference without a level does not walk.
+                let data = if has_data { data.requests } else { Requests { count: 0, ..data.requests } };
+                let fetch = if has_fetch { fetch.requests } else { Requests { count: 0, ..fetch.requests } };
+                merge::<true>(&mut self.merged, data, fetch);
+                self.unserved_positions.clear();
+                self.unserved_positions.extend_from_slice(&self.merged.positions[..self.merged.len]);
+            }
             return;
         }
-        merge(&mut self.merged, data.requests, fetch.requests);
+        let keeps_positions = causes_walks || in_unified.is_some();
+        if keeps_positions {
+            merge::<true>(&mut self.merged, data.requests, fetch.requests);
+        } else {
+            merge::<false>(&mut self.merged, data.requests, fetch.requests);
+        }
+        let positions: &[u16] = if keeps_positions { &self.merged.positions } else { &[] };
         let merged = Flow {
-            requests: Requests { words: &self.merged.words, count: self.merged.len, positions: &[], from_cpu: false },
+            requests: Requests { words: &self.merged.words, count: self.merged.len, positions, from_cpu: false },
             writes: data.writes + fetch.writes,
             victims: data.victims + fetch.victims,
+            walks: data.walks,
         };
-        let left = run_row(&mut self.unified, merged, stores, stats);
+        let left = run_row_entered(&mut self.unified, merged, stores, stats, in_unified);
         self.unserved[0] += left.demand();
+        if causes_walks {
+            self.unserved_positions.clear();
+            self.unserved_positions.extend_from_slice(&left.requests.positions[..left.requests.count]);
+        }
+    }
+
+    /// The place of the first level of data in the machine's list.
+    fn first_place(&self) -> usize {
+        self.data.first().or(self.unified.first()).map_or(usize::MAX, |level| level.index)
     }
 }
 
-/// Requests on their way, with the number of stores and of dirty victims among them.
+/// Where reads of page walks join the requests of a chunk.
+struct Entry<'a> {
+    place: usize,
+    walks: Walks<'a>,
+    keeps_positions: bool,
+    buffer: &'a mut Buffer,
+    // By reference: zero.
+    bumps: &'a mut [u16],
+}
+
+impl<'a> Entry<'a> {
+    /// Nothing, if there are none in this chunk.
+    fn new(
+        walking: Walking,
+        walks: Walks<'a>,
+        keeps_positions: bool,
+        buffer: &'a mut Buffer,
+        bumps: &'a mut [u16],
+    ) -> Option<Self> {
+        match walking {
+            Walking::EntersAt(place) if !walks.reads.is_empty() => {
+                Some(Self { place, walks, keeps_positions, buffer, bumps })
+            }
+            _ => None,
+        }
+    }
+}
+
+trait SplitEntry<'a> {
+    /// The same for the row that it is in: that of data, or else the one of both.
+    fn split(self, data: &[Level]) -> (Option<Entry<'a>>, Option<Entry<'a>>);
+}
+
+impl<'a> SplitEntry<'a> for Option<Entry<'a>> {
+    fn split(self, data: &[Level]) -> (Option<Entry<'a>>, Option<Entry<'a>>) {
+        match self {
+            Some(entry) if data.iter().any(|level| level.index == entry.place) => (Some(entry), None),
+            // Behind that row nobody has to know positions.
+            Some(entry) => (None, Some(Entry { keeps_positions: false, ..entry })),
+            None => (None, None),
+        }
+    }
+}
+
+/// [`run_row`], where reads of page walks may enter.
+fn run_row_entered<'a>(
+    levels: &'a mut [Level],
+    flow: Flow<'a>,
+    stores: Stores,
+    stats: &mut [LevelStats],
+    entry: Option<Entry<'a>>,
+) -> Flow<'a> {
+    let Some(entry) = entry else { return run_row(levels, flow, stores, stats) };
+    let at = levels.iter().position(|level| level.index == entry.place).expect("the row has the level");
+    let (before, from_there) = levels.split_at_mut(at);
+    let flow = run_row(before, flow, stores, stats);
+    let requests = flow.requests;
+    join(entry.buffer, entry.bumps, requests, entry.walks, entry.keeps_positions);
+    let buffer: &'a Buffer = entry.buffer;
+    let positions: &[u16] = if entry.keeps_positions { &buffer.positions } else { &[] };
+    let requests = Requests { words: &buffer.words, count: buffer.len, positions, from_cpu: requests.from_cpu };
+    let flow = Flow { requests, walks: entry.walks.reads.len() as u64, ..flow };
+    run_row(from_there, flow, stores, stats)
+}
+
+/// Puts the reads of walks before the requests of their references. Requests without positions stand at their places.
+fn join(buffer: &mut Buffer, bumps: &mut [u16], requests: Requests<'_>, walks: Walks<'_>, keeps_positions: bool) {
+    if requests.positions.is_empty() {
+        assert!(!keeps_positions, "requests without positions have none to keep");
+        join_all(buffer, bumps, requests, walks);
+        return;
+    }
+    let (mut done, mut len) = (0, 0);
+    let mut put = |word: u64, position: u16| {
+        buffer.words[len] = word;
+        buffer.positions[len] = position;
+        len += 1;
+    };
+    for &EntryRead { paddr, position } in walks.reads {
+        let position = position - walks.base;
+        while done < requests.count && requests.positions[done] < position {
+            put(requests.words[done], requests.positions[done]);
+            done += 1;
+        }
+        put(paddr | WALK, position);
+    }
+    for index in done..requests.count {
+        put(requests.words[index], requests.positions[index]);
+    }
+    buffer.len = len;
+}
+
+/// [`join`] where no reference is left out: every word's place is known, so nothing branches on what walks.
+fn join_all(buffer: &mut Buffer, bumps: &mut [u16], requests: Requests<'_>, walks: Walks<'_>) {
+    // As many reads before it, and as many references.
+    for (index, &EntryRead { paddr, position }) in walks.reads.iter().enumerate() {
+        let position = usize::from(position - walks.base);
+        buffer.words[index + position] = paddr | WALK;
+        bumps[position] += 1;
+    }
+    let mut reads = 0;
+    let places = bumps.iter_mut().zip(&requests.words[..requests.count]).enumerate();
+    for (index, (bump, &word)) in places {
+        reads += usize::from(std::mem::take(bump));
+        buffer.words[index + reads] = word;
+    }
+    buffer.len = requests.count + walks.reads.len();
+}
+
+/// Requests on their way, with the number of stores, of dirty victims and of reads of page walks among them.
+#[derive(Clone, Copy)]
 struct Flow<'a> {
     requests: Requests<'a>,
     writes: u64,
     victims: u64,
+    walks: u64,
 }
 
 impl Flow<'_> {
     /// How many requests are demand: references, or fills for them.
     fn demand(&self) -> u64 {
-        self.requests.count as u64 - self.victims
+        self.requests.count as u64 - self.victims - self.walks
     }
 }
 
@@ -181,7 +392,8 @@ fn run_row<'a>(levels: &'a mut [Level], flow: Flow<'a>, stores: Stores, stats: &
         let (writes, victims) = count_flags(level.out.words());
         let positions: &[u16] = if requests.positions.is_empty() { &[] } else { &level.out.positions };
         let asks = Requests { words: &level.out.words, count: level.out.len, positions, from_cpu: false };
-        let next = Flow { requests: asks, writes, victims };
+        let walks = if flow.walks > 0 { count_walks(level.out.words()) } else { 0 };
+        let next = Flow { requests: asks, writes, victims, walks };
         let stats = &mut stats[level.index];
         stats.reads += flow.demand() - flow.writes;
         stats.writes += flow.writes;
@@ -189,7 +401,9 @@ fn run_row<'a>(levels: &'a mut [Level], flow: Flow<'a>, stores: Stores, stats: &
         stats.write_misses += next.writes;
         stats.read_misses += next.demand() - next.writes;
         stats.write_backs_in += flow.victims;
-        stats.write_back_misses += tally.misses - next.demand();
+        stats.write_back_misses += tally.misses - next.demand() - next.walks;
+        stats.walk_reads += flow.walks;
+        stats.walk_read_misses += next.walks;
         stats.write_backs += next.victims + tally.hidden_victims;
         flow = next;
     }
@@ -215,13 +429,16 @@ fn split(input: &Input<'_>, data: &mut Buffer, fetch: &mut Buffer) {
 }
 
 /// Brings the requests of both fronts back into the order of the trace, in the form that levels pass on.
-fn merge(merged: &mut Buffer, data: Requests<'_>, fetch: Requests<'_>) {
+fn merge<const POSITIONS: bool>(merged: &mut Buffer, data: Requests<'_>, fetch: Requests<'_>) {
     let (mut i, mut j) = (0, 0);
     for place in 0..data.count + fetch.count {
         let take_data = j == fetch.count || (i < data.count && data.positions[i] <= fetch.positions[j]);
         let (from, index) = if take_data { (data, &mut i) } else { (fetch, &mut j) };
         let word = from.words[*index];
         merged.words[place] = if from.from_cpu { of_cpu(word) } else { word };
+        if POSITIONS {
+            merged.positions[place] = from.positions[*index];
+        }
         *index += 1;
     }
     merged.len = data.count + fetch.count;
@@ -248,14 +465,14 @@ mod tests {
         let fetch = buffer(&[(20, 1), (24, 2)]);
         let mut merged = Buffer::with_capacity(8, false);
         let passed_on = |buffer| Requests { from_cpu: false, ..from_cpu(buffer) };
-        merge(&mut merged, passed_on(&data), passed_on(&fetch));
+        merge::<false>(&mut merged, passed_on(&data), passed_on(&fetch));
         assert_eq!(merged.words(), [4, 20, 24, 8, 8 | DIRTY_VICTIM]);
     }
 
     #[test]
     fn requests_of_the_cpu_are_passed_on_as_fills() {
         let mut merged = Buffer::with_capacity(8, false);
-        merge(&mut merged, from_cpu(&buffer(&[(65 | 1 << 63, 0)])), from_cpu(&buffer(&[])));
+        merge::<false>(&mut merged, from_cpu(&buffer(&[(65 | 1 << 63, 0)])), from_cpu(&buffer(&[])));
         assert_eq!(merged.words(), [64 | FOR_STORE]);
     }
 }

@@ -3,8 +3,9 @@
 //! Reading it costs two dependent loads, no hashing: pages are looked up far more often than TLBs miss, since the batch
 //! engine asks once a reference. With compact addresses of more than 43 bits a hash map takes over.
 
-use crate::memory::config::PageSize;
-use crate::memory::placement::FrameAllocator;
+use crate::memory::config::{MachineConfig, PageSize};
+use crate::memory::hash::NumberMap;
+use crate::memory::page_walk::{AddressSpaces, Host, TablePath};
 use crate::trace::batch::WRITE_BIT;
 use std::collections::HashMap;
 
@@ -19,10 +20,22 @@ pub(super) struct NoFrame;
 
 /// Page tables without their cost.
 pub(super) struct Frames {
+    // What a TLB entry covers; under nested paging the guest's pages may be larger.
     page: PageSize,
-    allocator: FrameAllocator,
+    spaces: AddressSpaces,
+    guest: Option<Guest>,
     table: Table,
 }
+
+/// Under nested paging, where the pages of a guest are by its own account.
+struct Guest {
+    page: PageSize,
+    // By page number.
+    places: NumberMap<u64, u64>,
+}
+
+/// All threads share one address space here.
+const ASID: u32 = 0;
 
 enum Table {
     // `leaves[directory[page / LEAF] * LEAF + page % LEAF]` is one more than the frame number; 0 stands for no frame.
@@ -32,18 +45,37 @@ enum Table {
 }
 
 impl Frames {
-    pub fn new(page: PageSize, allocator: FrameAllocator, wide: bool) -> Self {
+    pub fn new(machine: &MachineConfig, seed: u64, wide: bool) -> Self {
+        let page = machine.tlb_page_size(machine.page_size);
+        let spaces = AddressSpaces::new(machine, &[machine.page_size], seed);
+        let guest = spaces.host().map(|_| Guest { page: machine.page_size, places: NumberMap::default() });
         let table = if wide {
             Table::Hashed(HashMap::new())
         } else {
             Table::Dense { directory: Vec::new(), leaves: vec![0; LEAF] }
         };
-        Self { page, allocator, table }
+        Self { page, spaces, guest, table }
     }
 
     /// Frames that are in use, of 4 KiB.
     pub fn in_use(&self) -> u64 {
-        self.allocator.frames_in_use()
+        self.spaces.frames_in_use()
+    }
+
+    /// The entries that a walk of an address that was translated reads.
+    pub fn path(&self, vaddr: u64) -> impl TablePath + '_ {
+        self.spaces.path(vaddr, ASID)
+    }
+
+    /// The host, under nested paging.
+    pub fn host(&self) -> Option<&Host> {
+        self.spaces.host()
+    }
+
+    /// Under nested paging the guest-physical address of one that was translated.
+    pub fn guest_paddr(&self, vaddr: u64) -> Option<u64> {
+        let guest = self.guest.as_ref()?;
+        Some(guest.places[&(vaddr >> guest.page.bits())] | vaddr & ((1 << guest.page.bits()) - 1))
     }
 
     /// Goes over to the hash map and to real addresses; `original` gives the real address of a compact one.
@@ -62,11 +94,12 @@ impl Frames {
         self.table = Table::Hashed(frames);
     }
 
-    /// Writes the physical form of every compact word to `out`, giving frames to pages seen for the first time.
+    /// Writes the physical form of every compact word to `out`, giving frames to pages seen for the first time. `real` are
+    /// the same words with real addresses.
     ///
     /// # Errors
     /// The index of the word whose page found no frame.
-    pub fn translate(&mut self, words: &[u64], out: &mut [u64]) -> Result<(), (usize, NoFrame)> {
+    pub fn translate(&mut self, words: &[u64], real: &[u64], out: &mut [u64]) -> Result<(), (usize, NoFrame)> {
         let bits = self.page.bits();
         let offset_mask = WRITE_BIT | ((1 << bits) - 1);
         let mut next = 0;
@@ -89,29 +122,45 @@ impl Frames {
                 }
             }
             let Some(word) = words.get(next) else { return Ok(()) };
-            self.give((word & !WRITE_BIT) >> bits).map_err(|error| (next, error))?;
+            self.give((word & !WRITE_BIT) >> bits, real[next] & !WRITE_BIT).map_err(|error| (next, error))?;
         }
     }
 
-    /// The frame of a page, a new one if it has none yet.
+    /// The frame of a page, a new one if it has none yet. `vaddr` is a real address in it.
     ///
     /// # Errors
     /// No frame is left.
-    pub fn frame_of(&mut self, page: u64) -> Result<u64, NoFrame> {
+    pub fn frame_of(&mut self, page: u64, vaddr: u64) -> Result<u64, NoFrame> {
         let frame = match &self.table {
             Table::Dense { directory, leaves } => known(directory, leaves, page),
             Table::Hashed(frames) => frames.get(&page).copied(),
         };
         match frame {
             Some(frame) => Ok(frame),
-            None => self.give(page),
+            None => self.give(page, vaddr),
         }
+    }
+
+    /// The physical address of one that is touched for the first time in its page.
+    fn place(&mut self, vaddr: u64) -> Option<u64> {
+        let Self { page, spaces, guest, .. } = self;
+        let Some(guest) = guest else { return spaces.place(vaddr, *page, ASID) };
+        let number = vaddr >> guest.page.bits();
+        let place = match guest.places.get(&number) {
+            Some(&place) => place,
+            None => {
+                let place = spaces.place(vaddr, guest.page, ASID)?;
+                guest.places.insert(number, place);
+                place
+            }
+        };
+        spaces.back(place | vaddr & ((1 << guest.page.bits()) - 1))
     }
 
     #[cold]
     #[inline(never)]
-    fn give(&mut self, page: u64) -> Result<u64, NoFrame> {
-        let frame = self.allocator.allocate(self.page).ok_or(NoFrame)? >> self.page.bits();
+    fn give(&mut self, page: u64, vaddr: u64) -> Result<u64, NoFrame> {
+        let frame = self.place(vaddr).ok_or(NoFrame)? >> self.page.bits();
         match &mut self.table {
             Table::Dense { directory, leaves } => {
                 let high = usize::try_from(page >> LEAF_BITS).expect("compact pages are few");

@@ -14,6 +14,7 @@ mod kernel;
 mod recent;
 mod segments;
 mod system;
+mod walks;
 mod words;
 
 pub use system::{BatchSystem, CHUNK, OutOfFrames, takes_fetches};

@@ -17,6 +17,8 @@ pub(super) struct Recent {
     patience: Patience,
     /// References that were not filtered out, of the last chunk.
     pub left: Vec<u64>,
+    /// Where they stood in it.
+    pub positions: Vec<u16>,
 }
 
 /// No page: compact addresses have fewer bits.
@@ -25,7 +27,8 @@ const NO_PAGE: u64 = u64::MAX;
 impl Recent {
     pub fn new(page: PageSize, sets: usize, chunk: usize) -> Self {
         let patience = Patience::default();
-        Self { page, sets: vec![(NO_PAGE, 0); sets], patience, left: vec![0; chunk + LOOK_AHEAD] }
+        let (left, positions) = (vec![0; chunk + LOOK_AHEAD], vec![0; chunk]);
+        Self { page, sets: vec![(NO_PAGE, 0); sets], patience, left, positions }
     }
 
     /// Whether to filter the next chunk.
@@ -33,13 +36,15 @@ impl Recent {
         self.patience.ask_first()
     }
 
-    /// Translates a chunk and puts what the TLBs must see into `left`; returns how many that are.
+    /// Translates a chunk and puts what the TLBs must see into `left`; returns how many that are. `real` are the same
+    /// words with real addresses.
     ///
     /// # Errors
     /// The index of the word whose page found no frame.
     pub fn filter(
         &mut self,
         words: &[u64],
+        real: &[u64],
         frames: &mut Option<Frames>,
         physical: &mut [u64],
     ) -> Result<usize, (usize, NoFrame)> {
@@ -55,11 +60,14 @@ impl Recent {
             let set = &mut self.sets[page as usize & set_mask];
             if set.0 != page {
                 let frame = match frames {
-                    Some(frames) => frames.frame_of(page).map_err(|error| (index, error))?,
+                    Some(frames) => frames.frame_of(page, real[index] & !WRITE_BIT).map_err(|error| (index, error))?,
                     None => page,
                 };
                 *set = (page, frame << bits);
                 self.left[left] = word;
+                #[allow(clippy::cast_possible_truncation, reason = "a chunk has fewer references")]
+                let position = index as u16;
+                self.positions[left] = position;
                 left += 1;
             }
             *physical = word & offset_mask | set.1;

@@ -8,6 +8,9 @@
 //! | `00` | `read`: a fill for a load |
 //! | `01` | `write`: a fill for a store that missed inside |
 //! | `10` | `write_back`: a dirty victim |
+//!
+//! Bit 62 marks a read of a page walk, from the cpu or not. Physical addresses do not have it, and where a machine walks,
+//! tags are cut off below it, so that kernels pass it on and see nothing of it.
 
 use crate::trace::batch::WRITE_BIT;
 
@@ -15,6 +18,12 @@ use crate::trace::batch::WRITE_BIT;
 pub(super) const FOR_STORE: u64 = 1;
 /// Set on a dirty victim.
 pub(super) const DIRTY_VICTIM: u64 = 2;
+
+/// Set on a read of a page walk.
+pub(super) const WALK: u64 = 1 << 62;
+
+/// The longest shift of an address to its tag, and the bits of a narrow tag, that leave [`WALK`] out.
+pub(super) const WALK_TAG_SHIFT_MAX: u32 = 31;
 
 /// A word of the cpu in the form that levels pass on, where no level has to know that it stores.
 pub(super) fn of_cpu(word: u64) -> u64 {
@@ -79,6 +88,13 @@ for_this_cpu! {
             victims += (word / DIRTY_VICTIM) & 1;
         }
         (stores, victims)
+    }
+}
+
+for_this_cpu! {
+    /// How many of the words are reads of page walks.
+    fn count_walks(words: &[u64]) -> u64 {
+        words.iter().map(|word| (word >> 62) & 1).sum()
     }
 }
 

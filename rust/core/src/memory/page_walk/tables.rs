@@ -36,11 +36,13 @@ pub fn leaf_level(size: PageSize) -> u32 {
 }
 
 /// The lowest bit of an address that indexes tables of a level.
+#[inline]
 pub(super) fn level_shift(level: u32) -> u32 {
     TABLE_BITS + INDEX_BITS * (level - 1)
 }
 
 /// How far into its table the entry of an address lies.
+#[inline]
 pub(super) fn entry_offset(address: u64, level: u32) -> u64 {
     (address >> level_shift(level) & ((1 << INDEX_BITS) - 1)) << ENTRY_BITS
 }

@@ -32,12 +32,19 @@ pub struct Walker {
     cpus: Vec<Cpu>,
     walks: u64,
     host_walks: u64,
-    reads_by_level: Vec<u64>,
-    host_reads_by_level: Vec<u64>,
+    reads_by_level: [u64; LEVELS_MAX],
+    host_reads_by_level: [u64; LEVELS_MAX],
+    // The levels of structure caches, in the order of the machine's.
+    listed: Vec<u32>,
+    host_listed: Vec<u32>,
 }
+
+/// Levels of a tree.
+const LEVELS_MAX: usize = 5;
 
 /// What one cpu remembers of walks.
 struct Cpu {
+    // From the root down.
     caches: Vec<StructureCache>,
     host_caches: Vec<StructureCache>,
     nested_tlb: Option<LineArray<u64>>,
@@ -51,7 +58,9 @@ impl Walker {
     pub fn new(machine: &MachineConfig) -> Option<Self> {
         let walk = machine.page_walk.as_ref()?;
         let caches = |configs: &[StructureCacheConfig], levels| -> Vec<StructureCache> {
-            configs.iter().map(|config| StructureCache::new(config, levels)).collect()
+            let mut caches: Vec<_> = configs.iter().map(|config| StructureCache::new(config, levels)).collect();
+            caches.sort_by_key(|cache| std::cmp::Reverse(cache.level));
+            caches
         };
         let nested = Geometry { set_bits: 0, ways: walk.nested_tlb_entries, line_bits: 0 };
         let cpu = |_| Cpu {
@@ -70,8 +79,10 @@ impl Walker {
             cpus: (0..machine.cpus).map(cpu).collect(),
             walks: 0,
             host_walks: 0,
-            reads_by_level: vec![0; walk.levels as usize],
-            host_reads_by_level: vec![0; host_levels as usize],
+            reads_by_level: [0; LEVELS_MAX],
+            host_reads_by_level: [0; LEVELS_MAX],
+            listed: walk.structure_caches.iter().map(|cache| cache.level).collect(),
+            host_listed: walk.host_structure_caches.iter().map(|cache| cache.level).collect(),
         })
     }
 
@@ -95,6 +106,7 @@ impl Walker {
     /// Walks: hands the host-physical addresses of the entries that it reads to `read`, one after the other.
     ///
     /// `path` has the entries of the address; with a `host` they and `walk.paddr` are guest-physical and backed.
+    #[inline]
     pub fn walk(&mut self, walk: Walk, path: &impl TablePath, host: Option<&Host>, read: &mut impl FnMut(u64)) {
         self.walks += 1;
         let Walk { cpu, asid, vaddr, leaf, paddr } = walk;
@@ -165,21 +177,20 @@ impl Walker {
 
     /// What was counted here so far; what the reads met in the caches is for others to add.
     pub fn stats(&self) -> PageWalkStats {
-        let sum = |caches: fn(&Cpu) -> &Vec<StructureCache>| -> Vec<LookupStats> {
-            let mut sum = vec![LookupStats::default(); caches(&self.cpus[0]).len()];
-            for cpu in &self.cpus {
-                sum.iter_mut().zip(caches(cpu)).for_each(|(sum, cache)| *sum = sum.plus(&cache.stats));
-            }
-            sum
+        let of_level = |caches: fn(&Cpu) -> &Vec<StructureCache>, level: u32| {
+            let caches = self.cpus.iter().flat_map(caches).filter(|cache| cache.level == level);
+            caches.fold(LookupStats::default(), |sum, cache| sum.plus(&cache.stats))
         };
+        let caches = self.listed.iter().map(|&level| of_level(|cpu| &cpu.caches, level));
+        let host_caches = self.host_listed.iter().map(|&level| of_level(|cpu| &cpu.host_caches, level));
         PageWalkStats {
             walks: self.walks,
             reads: self.reads_by_level.iter().chain(&self.host_reads_by_level).sum(),
-            reads_by_level: self.reads_by_level.clone(),
-            structure_caches: sum(|cpu| &cpu.caches),
+            reads_by_level: self.reads_by_level[..self.levels as usize].to_vec(),
+            structure_caches: caches.collect(),
             host_walks: self.host_walks,
-            host_reads_by_level: self.host_reads_by_level.clone(),
-            host_structure_caches: sum(|cpu| &cpu.host_caches),
+            host_reads_by_level: self.host_reads_by_level[..self.host_levels as usize].to_vec(),
+            host_structure_caches: host_caches.collect(),
             nested_tlb: self.cpus.iter().fold(LookupStats::default(), |sum, cpu| sum.plus(&cpu.nested)),
             ..PageWalkStats::default()
         }
@@ -187,13 +198,11 @@ impl Walker {
 }
 
 /// Looks up all structure caches above the leaf. Returns the level to go on at, and its table if a cache knows it.
-#[inline]
+#[inline(always)]
 fn deepest(caches: &mut [StructureCache], address: u64, asid: u32, leaf: u32, levels: u32) -> (u32, Option<u64>) {
     let mut deepest = (levels, None);
-    for cache in caches.iter_mut().filter(|cache| cache.level > leaf) {
-        if let Some(table) = cache.lookup(address, asid)
-            && (cache.level <= deepest.0)
-        {
+    for cache in caches.iter_mut().take_while(|cache| cache.level > leaf) {
+        if let Some(table) = cache.lookup(address, asid) {
             deepest = (cache.level - 1, Some(table));
         }
     }
