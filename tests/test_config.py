@@ -348,7 +348,9 @@ def number_paths(tree: dict[str, Any]) -> list[str]:
             ]
         elif isinstance(value, dict):
             paths += [f"{key}.{path}" for path in number_paths(value)]
-        elif not isinstance(value, bool) and (isinstance(value, int) or key in ("size", "line_size", "memory_size")):
+        elif not isinstance(value, bool) and (
+            isinstance(value, (int, float)) or key in ("size", "line_size", "memory_size")
+        ):
             paths.append(key)
     return paths
 
