@@ -6,6 +6,8 @@
 3
 """
 
+from typing import TYPE_CHECKING, Any
+
 from runq import machines, trace
 from runq._core import __version__
 from runq.errors import (
@@ -25,20 +27,31 @@ from runq.kernel import Kernel
 from runq.machine import Cache, Machine, PageWalk, Region, StructureCache, Tlb
 from runq.replay import replay
 from runq.result import ReplayResult
+from runq.scenario import KernelChoices, ProcessSpec, Scenario
+from runq.simulate import page_replacement, simulate
+from runq.simulate_result import SimulateResult
+
+if TYPE_CHECKING:
+    from runq import scenarios, validation
+    from runq.validation import ValidationResult, validate
 
 __all__ = [
     "Cache",
     "ConfigError",
     "Kernel",
+    "KernelChoices",
     "KernelError",
     "Machine",
     "OutOfMemory",
     "PageWalk",
+    "ProcessSpec",
     "Region",
     "ReplayError",
     "ReplayResult",
     "RunqError",
+    "Scenario",
     "SegmentationFault",
+    "SimulateResult",
     "SimulationError",
     "StructureCache",
     "Tlb",
@@ -46,8 +59,31 @@ __all__ = [
     "TraceFileError",
     "TraceNotFoundError",
     "TracePipeError",
+    "ValidationResult",
     "__version__",
     "machines",
+    "page_replacement",
     "replay",
+    "scenarios",
+    "simulate",
     "trace",
+    "validate",
+    "validation",
 ]
+
+# What takes time to import and is not always needed.
+_LAZY = {
+    "ValidationResult": "runq.validation",
+    "scenarios": "runq.scenarios",
+    "validate": "runq.validation",
+    "validation": "runq.validation",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'runq' has no attribute {name!r}")
+    from importlib import import_module
+
+    module = import_module(_LAZY[name])
+    return module if module.__name__ == f"runq.{name}" else getattr(module, name)

@@ -11,7 +11,9 @@ from runq import __version__
 from runq.cli.machines import machines
 from runq.cli.ostep import ostep
 from runq.cli.replay import replay
+from runq.cli.simulate import ps, scenarios, simulate
 from runq.cli.trace import trace
+from runq.cli.validate import validate
 from runq.errors import RunqError
 
 __all__ = ["main", "run"]
@@ -33,13 +35,19 @@ def program() -> None:
       runq replay trace.lackey.xz --machine zen-4   a recorded trace on a machine that comes with runq
       runq machines                                 which machines those are
       runq trace info trace.lackey.xz               what is in a trace
+      runq simulate snapshot                        what saving a Redis under writes costs
+      runq validate fork                            predictions beside measurements
     """
 
 
 program.add_command(machines)
 program.add_command(ostep)
 program.add_command(replay)
+program.add_command(ps)
+program.add_command(scenarios)
+program.add_command(simulate)
 program.add_command(trace)
+program.add_command(validate)
 
 
 def main() -> NoReturn:

@@ -2,12 +2,13 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from runq.replay import Progress
+from runq.simulate import SimulateProgress
 
-__all__ = ["progress_line", "progress_text"]
+__all__ = ["event_line", "progress_line", "progress_text", "row_line"]
 
 _CLEAR = "\r\x1b[2K"
 
@@ -23,6 +24,44 @@ def progress_line() -> Iterator[Progress | None]:
     def show(consumed: int, total: int | None, accesses: int) -> None:
         text = progress_text(consumed, total, accesses, time.monotonic() - start)
         sys.stderr.write(f"{_CLEAR}{text}")
+        sys.stderr.flush()
+
+    try:
+        yield show
+    finally:
+        sys.stderr.write(_CLEAR)
+        sys.stderr.flush()
+
+
+@contextmanager
+def event_line() -> Iterator[SimulateProgress | None]:
+    """Gives what shows the progress of a simulation; `None` unless stderr is a terminal."""
+    if sys.stderr is None or not sys.stderr.isatty():
+        yield None
+        return
+    start = time.monotonic()
+
+    def show(now_ns: float, events: int) -> None:
+        rate = events / max(time.monotonic() - start, 1e-3) / 1e6
+        sys.stderr.write(f"{_CLEAR}{now_ns / 1e6:,.3f} ms simulated, {events / 1e6:,.1f} M events, {rate:,.1f} M/s")
+        sys.stderr.flush()
+
+    try:
+        yield show
+    finally:
+        sys.stderr.write(_CLEAR)
+        sys.stderr.flush()
+
+
+@contextmanager
+def row_line() -> Iterator[Callable[[int, int], object] | None]:
+    """Gives what shows how many rows are done; `None` unless stderr is a terminal."""
+    if sys.stderr is None or not sys.stderr.isatty():
+        yield None
+        return
+
+    def show(done: int, total: int) -> None:
+        sys.stderr.write(f"{_CLEAR}{done:,} of {total:,} rows")
         sys.stderr.flush()
 
     try:

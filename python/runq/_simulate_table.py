@@ -1,0 +1,187 @@
+"""The tables that `print(result)` and `runq ps` show of a simulation."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from runq._table import table
+
+if TYPE_CHECKING:
+    from runq.kernel import Process
+    from runq.simulate_result import SimulateResult
+
+__all__ = ["process_table", "simulate_table", "time_text"]
+
+_FORKS_SHOWN = 10
+_LINES_SHOWN = 20
+
+
+def simulate_table(result: "SimulateResult") -> str:
+    """What happened, how long it took, and where the time went."""
+    parts = [_headline(result), *_outcome(result), *_measures(result), *_forks(result), *_faults(result)]
+    return "\n\n".join([*parts, *_log(result), _ledger(result), _footer(result)])
+
+
+def time_text(nanoseconds: float | None) -> str:
+    """A time in the unit that suits it."""
+    if nanoseconds is None:
+        return "-"
+    for unit, scale in (("s", 1e9), ("ms", 1e6), ("us", 1e3)):
+        if nanoseconds >= scale:
+            return f"{nanoseconds / scale:.3f} {unit}"
+    return f"{nanoseconds:.3g} ns"
+
+
+def process_table(processes: "Sequence[Process]") -> str:
+    """One row a process, each under its parent."""
+    header = (
+        "pid",
+        "name",
+        "parent",
+        "state",
+        "resident",
+        "virtual",
+        "page tables",
+        "faults",
+        "forks",
+        "cpu time",
+        "end",
+    )
+    rows = []
+    for depth, process in _tree(processes):
+        rows.append(
+            [
+                f"{'  ' * depth}{process.pid}",
+                process.name,
+                str(process.parent),
+                process.state,
+                _pages(process.resident_pages),
+                _pages(process.virtual_pages),
+                f"{process.vm_pte_bytes // 1024:,} KiB" if process.vm_pte_bytes else "",
+                f"{sum(process.faults.values()):,}",
+                f"{process.forks:,}" if process.forks else "",
+                time_text(process.cpu_ns),
+                process.end or "",
+            ]
+        )
+    return table(header, rows)
+
+
+def _tree(processes: "Sequence[Process]") -> "Iterable[tuple[int, Process]]":
+    """Processes with their depth, children behind their parent."""
+    by_parent: dict[int, list[Process]] = {}
+    pids = {process.pid for process in processes}
+    for process in processes:
+        is_root = process.parent == process.pid or process.parent not in pids
+        by_parent.setdefault(0 if is_root else process.parent, []).append(process)
+    stack = [(0, process) for process in reversed(by_parent.get(0, []))]
+    while stack:
+        depth, process = stack.pop()
+        yield depth, process
+        stack += [(depth + 1, child) for child in reversed(by_parent.get(process.pid, []))]
+
+
+def _headline(result: "SimulateResult") -> str:
+    count = len(result.processes) - 1
+    processes = f"{count:,} process{'es' if count != 1 else ''}"
+    return f"{result.scenario.name} on {result.config.name}: {processes}, {time_text(result.makespan_ns)}"
+
+
+def _outcome(result: "SimulateResult") -> list[str]:
+    plain = {key: value for key, value in result.outcome.items() if not isinstance(value, (dict, list))}
+    parts = []
+    if plain:
+        width = max(map(len, plain))
+        parts.append("\n".join(f"{key.replace('_', ' '):<{width}}  {_value(key, plain[key])}" for key in plain))
+    for key, value in result.outcome.items():
+        if isinstance(value, Mapping) and value:
+            parts.append(_mapping(key, value))
+        elif isinstance(value, list):
+            parts.append(f"{key.replace('_', ' ')}: {'; '.join(map(_anomaly, value)) or 'none'}")
+    return parts
+
+
+def _mapping(key: str, value: Mapping[str, Any]) -> str:
+    first = next(iter(value.values()))
+    if not isinstance(first, Mapping):
+        return "\n".join(f"{name}: {text}" for name, text in value.items())
+    rows = [[name, *(f"{number:,}" for number in row.values())] for name, row in value.items()]
+    return table((f"{key} by frames", *map(str, first)), rows)
+
+
+def _anomaly(row: Any) -> str:
+    return f"{row['policy']} from {row['frames'][0]} to {row['frames'][1]} frames" if "policy" in row else str(row)
+
+
+def _value(key: str, value: Any) -> str:
+    if "_ns" in key:
+        return time_text(value)
+    if isinstance(value, float):
+        return f"{100 * value:.2f} %" if key.endswith("_share") else f"{value:.2f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _measures(result: "SimulateResult") -> list[str]:
+    rows = [
+        [name, f"{row.count:,}", *map(time_text, (row.mean_ns, row.min_ns, row.median_ns, row.p99_ns, row.max_ns))]
+        for name, row in result.measures.items()
+    ]
+    return [table(("measure", "count", "mean", "min", "median", "p99", "max"), rows)] if rows else []
+
+
+def _forks(result: "SimulateResult") -> list[str]:
+    header = ("fork at", "parent", "child", "time", "clean", "dirtied", "scattered", "huge", "tables", "shared tables")
+    rows = [
+        [
+            time_text(fork.at_ns),
+            str(fork.pid),
+            str(fork.child),
+            time_text(fork.time_ns),
+            *(
+                _some(count)
+                for count in (fork.clean, fork.dirtied, fork.scattered, fork.huge_clean + fork.huge_dirtied)
+            ),
+            _some(fork.tables),
+            _some(fork.shared_tables),
+        ]
+        for fork in result.forks[:_FORKS_SHOWN]
+    ]
+    more = len(result.forks) - len(rows)
+    return [table(header, rows) + (f"\n... and {more:,} more" if more else "")] if rows else []
+
+
+def _faults(result: "SimulateResult") -> list[str]:
+    rows = [[kind.replace("_", " "), f"{count:,}"] for kind, count in result.faults.items() if count]
+    return [table(("fault", "count"), rows)] if rows else []
+
+
+def _log(result: "SimulateResult") -> list[str]:
+    lines = [f"{time_text(line.at_ns)}  {line.text}" for line in result.log[:_LINES_SHOWN]]
+    more = len(result.log) - len(lines)
+    return ["\n".join([*lines, *([f"... and {more:,} more"] if more else [])])] if lines else []
+
+
+def _ledger(result: "SimulateResult") -> str:
+    total = sum(result.ledger.values())
+    rows = [
+        [account, time_text(time), f"{100 * time / total:.2f} %"] for account, time in result.ledger.items() if time
+    ]
+    return table(("time went to", "time", "share"), rows)
+
+
+def _footer(result: "SimulateResult") -> str:
+    memory = result.memory
+    return (
+        f"{_pages(memory.frames_peak)} of {_pages(memory.frames_total)} of memory at the peak\n"
+        f"digest {result.digest}, seed {result.seed}, simulated in {result.simulate_seconds:.2f} s"
+    )
+
+
+def _pages(count: int) -> str:
+    for unit, shift in (("GiB", 18), ("MiB", 8)):
+        if count >> shift:
+            return f"{count / (1 << shift):,.1f} {unit}"
+    return f"{4 * count:,} KiB"
+
+
+def _some(count: int) -> str:
+    return f"{count:,}" if count else ""

@@ -1,0 +1,222 @@
+"""A scenario: processes with their programs, and what the kernel does differently.
+
+`docs/programs.md` lists the ops of a program. Their rules live in Rust and are held when the scenario is run.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any, Literal, Self, TypeVar
+
+import msgspec
+
+from runq.errors import ConfigError
+from runq.machine import load_toml
+
+__all__ = ["KernelChoices", "Op", "ProcessSpec", "Scenario"]
+
+# An op as TOML and JSON write it: a table whose field `op` says what it does.
+Op = Mapping[str, Any]
+
+_T = TypeVar("_T")
+
+# What msgspec says of a value of the wrong type, and where.
+_WRONG_TYPE = re.compile(r"Expected `(?P<expected>[^`]*)`, got `(?P<got>[^`]*)`(?: - at `\$\.?(?P<path>[^`]*)`)?")
+_WRONG_FIELD = re.compile(r"Object (?P<problem>.*field) `(?P<field>[^`]*)`(?: - at `\$\.?(?P<path>[^`]*)`)?")
+_PATH_STEP = re.compile(r"[^.\[\]]+|\[\d+\]")
+
+
+class KernelChoices(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What the kernel of a scenario does differently.
+
+    Attributes:
+        placement: where frames are taken from.
+        swap_policy: which page makes room when memory is full.
+        aslr: whether addresses are drawn from the seed.
+        fork_policy: whether a fork copies tables, or shares them until one of the two changes them.
+    """
+
+    placement: Literal["contiguous", "random", "fragmented"] = "contiguous"
+    swap_policy: Literal["fifo", "lru", "clock", "random"] = "lru"
+    aslr: bool = True
+    fork_policy: Literal["copy", "on-demand"] = "copy"
+
+
+class ProcessSpec(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A process at the start: what it is called, what it does, and when."""
+
+    name: str
+    program: Sequence[dict[str, Any]]
+    start_ns: float = 0
+
+    def __post_init__(self) -> None:
+        """Freezes the list."""
+        msgspec.structs.force_setattr(self, "program", tuple(self.program))
+
+
+class Scenario(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """Processes with their programs.
+
+    >>> import runq
+    >>> scenario = runq.Scenario(
+    ...     name="fork",
+    ...     processes=[runq.ProcessSpec("server", [{"op": "fork", "child": [{"op": "exit"}]}, {"op": "wait_child"}])],
+    ... )
+    >>> len(runq.simulate(scenario).forks)
+    1
+
+    Attributes:
+        name: what results call it.
+        processes: who runs; all are children of process 1.
+        kernel: what the kernel does differently.
+        memory: `none` charges faults and calls; `addresses` sends every access through TLBs, page walks and caches.
+        until_ns: when the run ends, if not by itself.
+    """
+
+    name: str
+    processes: Sequence[ProcessSpec]
+    kernel: KernelChoices = KernelChoices()
+    memory: Literal["none", "addresses"] = "none"
+    until_ns: float | None = None
+
+    def __post_init__(self) -> None:
+        """Freezes the list."""
+        msgspec.structs.force_setattr(self, "processes", tuple(self.processes))
+
+    @classmethod
+    def from_dict(cls, tree: Mapping[str, Any]) -> Self:
+        """Reads a scenario written as nested dicts and lists, as TOML and JSON files hold it."""
+        return convert(tree, cls, "scenario")
+
+    @classmethod
+    def from_toml(cls, path: str | PathLike[str]) -> Self:
+        """Reads a scenario file."""
+        return cls.from_dict(load_toml(Path(path).read_bytes(), str(path)))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The scenario as nested dicts and lists, without what is at its default."""
+        tree: dict[str, Any] = json.loads(self.to_json())
+        return tree
+
+    def to_json(self) -> str:
+        """The scenario as JSON, without what is at its default."""
+        try:
+            return msgspec.json.encode(self).decode()
+        except (TypeError, ValueError, OverflowError, RecursionError) as error:
+            raise ConfigError("scenario", "must be made of tables, lists, texts and numbers", str(error)) from None
+
+    def to_toml(self) -> str:
+        """The scenario as a file that `from_toml` reads, one op a line."""
+        return "\n".join(_toml_lines(self.to_dict())) + "\n"
+
+    def with_set(self, *assignments: str) -> Self:
+        """A scenario with values changed by path, such as `kernel.fork_policy=on-demand`.
+
+        >>> import runq
+        >>> runq.scenarios.load("address-space").with_set("kernel.aslr=false").kernel.aslr
+        False
+        """
+        tree = self.to_dict()
+        for assignment in assignments:
+            path, value = split_assignment(assignment)
+            _set(tree, path, value)
+        return self.from_dict(tree)
+
+
+def convert(tree: object, to: type[_T], name: str, *, strict: bool = True) -> _T:
+    """Reads a value; errors name the path, the rule and the value."""
+    try:
+        return msgspec.convert(tree, to, strict=strict)
+    except msgspec.ValidationError as error:
+        raise _config_error(str(error), name, tree) from None
+
+
+def split_assignment(text: str) -> tuple[str, Any]:
+    """Reads `path=value`: the value is JSON, or else a text."""
+    path, equals, value = text.partition("=")
+    if not equals or not path.strip():
+        raise ConfigError("set", "must be PATH=VALUE", repr(text))
+    try:
+        return path.strip(), json.loads(value)
+    except (ValueError, RecursionError):
+        return path.strip(), value.strip()
+
+
+def _config_error(message: str, name: str, tree: object) -> ConfigError:
+    if found := _WRONG_TYPE.search(message):
+        path = found["path"] or name
+        value = _at(tree, found["path"]) if found["path"] else tree
+        got = found["got"] if isinstance(value, (dict, list)) or value is None else json.dumps(value, default=str)
+        return ConfigError(path, f"must be {found['expected'].replace(' | ', ' or ')}", got)
+    if found := _WRONG_FIELD.search(message):
+        return ConfigError(found["path"] or name, f"object {found['problem']}", found["field"])
+    problem, _, path = message.rstrip("`").partition(" - at `$")
+    path = path.lstrip(".")
+    return ConfigError(path or name, problem[:1].lower() + problem[1:], json.dumps(_at(tree, path), default=str)[:60])
+
+
+def _at(tree: object, path: str) -> object:
+    """The value at a path; None if there is none."""
+    node: Any = tree
+    for step in _PATH_STEP.findall(path):
+        try:
+            node = node[int(step[1:-1])] if step.startswith("[") else node[step]
+        except (LookupError, TypeError, ValueError):
+            return None
+    return node
+
+
+def _set(tree: dict[str, Any], path: str, value: object) -> None:
+    steps = _PATH_STEP.findall(path)
+    node: Any = tree
+    for step in steps[:-1]:
+        if step.startswith("[") or (isinstance(node, list) and step.isdigit()):
+            node = _element(node, step, path)
+        elif isinstance(node, dict):
+            node = node.setdefault(step, {})
+        else:
+            raise ConfigError(path, f"must be a path of the scenario; {step} is none", json.dumps(node, default=str))
+    last = steps[-1]
+    if isinstance(node, dict) and not last.startswith("["):
+        node[last] = value
+        return
+    _element(node, last, path)
+    node[int(last.strip("[]"))] = value
+
+
+def _element(node: Any, step: str, path: str) -> Any:
+    index = int(step.strip("[]")) if step.strip("[]").isdigit() else -1
+    if not isinstance(node, list) or not 0 <= index < len(node):
+        count = len(node) if isinstance(node, list) else 0
+        raise ConfigError(path, f"must be a path of the scenario; there are {count} elements", step)
+    return node[index]
+
+
+def _toml_lines(tree: dict[str, Any]) -> Iterable[str]:
+    tables = ("kernel", "processes")
+    for key, value in tree.items():
+        if key not in tables:
+            yield f"{key} = {_toml(value)}"
+    if tree.get("kernel"):
+        yield from ("", "[kernel]", *(f"{key} = {_toml(value)}" for key, value in tree["kernel"].items()))
+    for process in tree["processes"]:
+        yield from ("", "[[processes]]")
+        for key, value in process.items():
+            if key != "program":
+                yield f"{key} = {_toml(value)}"
+        yield "program = ["
+        for op in process["program"]:
+            yield f"    {_toml(op)},"
+        yield "]"
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, Mapping):
+        inner = ", ".join(f"{key} = {_toml(part)}" for key, part in value.items())
+        return f"{{ {inner} }}" if inner else "{}"
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(_toml, value))}]"
+    # Texts, numbers and booleans are the same in TOML and in JSON, but for one character.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

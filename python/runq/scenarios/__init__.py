@@ -1,0 +1,79 @@
+"""Scenarios that come with runq: `names()` tells which, `load(name, ...)` builds one from its parameters.
+
+Each is a module with its `Parameters` (a frozen struct with documented defaults), `build`, which makes the scenario of
+them, and `outcome`, which reads from a result what the scenario is about.
+"""
+
+from importlib import import_module
+from typing import Any, Protocol, cast
+
+import msgspec
+
+from runq.errors import ConfigError
+from runq.scenario import Scenario, convert
+from runq.simulate_result import SimulateResult
+
+__all__ = ["ScenarioModule", "load", "module", "names", "parameters", "summary"]
+
+_NAMES = ("address-space", "fork-latency", "page-replacement", "snapshot")
+
+
+class ScenarioModule(Protocol):
+    """What a scenario's module offers."""
+
+    Parameters: type[msgspec.Struct]
+
+    def build(self, parameters: Any) -> Scenario:
+        """The scenario of these parameters."""
+
+    def outcome(self, parameters: Any, result: SimulateResult) -> dict[str, Any]:
+        """What the scenario is about, read from its result."""
+
+
+def names() -> list[str]:
+    """The names of the scenarios, sorted.
+
+    >>> import runq
+    >>> runq.scenarios.names()
+    ['address-space', 'fork-latency', 'page-replacement', 'snapshot']
+    """
+    return list(_NAMES)
+
+
+def module(name: str) -> ScenarioModule:
+    """The module of a scenario."""
+    if name not in _NAMES:
+        raise ConfigError("scenario", f"must be a TOML file or one of {', '.join(_NAMES)}", repr(name))
+    return cast(ScenarioModule, import_module(f"runq.scenarios.{name.replace('-', '_')}"))
+
+
+def parameters(name: str, **values: Any) -> msgspec.Struct:
+    """The parameters of a scenario: its defaults, with `values` instead.
+
+    >>> import runq
+    >>> runq.scenarios.parameters("fork-latency", resident="64MiB").repeats
+    5
+    """
+    kind = module(name).Parameters
+    known = [field.name for field in msgspec.structs.fields(kind)]
+    for key in values:
+        if key not in known:
+            raise ConfigError(
+                f"scenario.{key}", f"must be a parameter of {name}: {', '.join(known)}", repr(values[key])
+            )
+    return convert(values, kind, f"scenario {name}")
+
+
+def load(name: str, **values: Any) -> Scenario:
+    """The scenario of that name with its parameters; what is not said is at its default.
+
+    >>> import runq
+    >>> runq.scenarios.load("fork-latency", resident="64MiB", state="clean").processes[0].name
+    'server'
+    """
+    return module(name).build(parameters(name, **values))
+
+
+def summary(name: str) -> str:
+    """What a scenario shows, in one line."""
+    return (getattr(module(name), "__doc__", None) or "").strip().split("\n")[0]
