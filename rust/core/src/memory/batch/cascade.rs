@@ -475,4 +475,24 @@ mod tests {
         merge::<false>(&mut merged, from_cpu(&buffer(&[(65 | 1 << 63, 0)])), from_cpu(&buffer(&[])));
         assert_eq!(merged.words(), [64 | FOR_STORE]);
     }
+
+    #[test]
+    fn reads_of_walks_stand_before_their_references() {
+        let read = |paddr, position| EntryRead { paddr, position };
+        let reads = [read(800, 10), read(808, 10), read(816, 12)];
+        let walks = Walks { reads: &reads, base: 10 };
+        let all = buffer(&[(4, 0), (8, 1), (12, 2)]);
+        let expected = [800 | WALK, 808 | WALK, 4, 8, 816 | WALK, 12];
+        let mut joined = Buffer::with_capacity(8, true);
+        let mut bumps = [0; 3];
+        let unmarked = Requests { positions: &[], ..from_cpu(&all) };
+        join(&mut joined, &mut bumps, unmarked, walks, false);
+        assert_eq!((joined.words(), bumps), (&expected[..], [0; 3]));
+        join(&mut joined, &mut bumps, from_cpu(&all), walks, true);
+        assert_eq!((joined.words(), &joined.positions[..joined.len]), (&expected[..], &[0, 0, 0, 1, 2, 2][..]));
+        // What was asked for the references before does not wait for a walk.
+        let some = buffer(&[(4, 0), (4 | DIRTY_VICTIM, 0), (12, 2)]);
+        join(&mut joined, &mut bumps, from_cpu(&some), walks, true);
+        assert_eq!(joined.words(), [800 | WALK, 808 | WALK, 4, 4 | DIRTY_VICTIM, 816 | WALK, 12]);
+    }
 }

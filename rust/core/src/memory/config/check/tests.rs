@@ -316,3 +316,67 @@ fn random_placement_has_pages_of_one_size() {
     machine(&random).check_regions(&[region("same", 0, 4096, Some(PageSize::Size4K))]).unwrap();
     machine(&[("/placement", json!("contiguous"))]).check_regions(&[huge]).unwrap();
 }
+
+/// A machine whose walks read tables.
+fn walking(fields: &Value) -> [(&'static str, Value); 2] {
+    [("/placement", json!("random")), ("/page_walk", fields.clone())]
+}
+
+#[test]
+fn walks_start_at_a_cache_of_the_data_path() {
+    for first in ["L1D", "L2", "L3"] {
+        accepted(&walking(&json!({"first_cache": first})));
+    }
+    let rule = "must name a cache of the data path that is not exclusive";
+    let message = format!("page_walk.first_cache: {rule} (L1D, L2, L3), got \"L1I\"");
+    refused(&walking(&json!({"first_cache": "L1I"})), &message);
+    let [placement, walk] = walking(&json!({"first_cache": "L2"}));
+    let message = format!("page_walk.first_cache: {rule} (L1D, L3), got \"L2\"");
+    refused(&[placement, walk, ("/caches/2/inclusion", json!("exclusive"))], &message);
+}
+
+#[test]
+fn tables_need_places_and_whole_pages_of_the_host() {
+    let message = "placement: must be contiguous or random with page_walk, whose tables need places, got identity";
+    refused(&[("/page_walk", json!({}))], message);
+    let [placement, walk] = walking(&json!({"host_page_size": "2MiB"}));
+    let message = "memory_size: must be a multiple of the page size (2MiB) up to 4096TiB, got 1MiB";
+    refused(&[placement, walk, ("/memory_size", json!("1MiB"))], message);
+}
+
+#[test]
+fn structure_caches_are_of_levels_that_point_to_tables_and_have_whole_sets() {
+    let cache = |level: u32, entries: u32, ways: u32| json!({"level": level, "entries": entries, "ways": ways});
+    accepted(&walking(&json!({"levels": 5, "structure_caches": [cache(5, 100, 100), cache(2, 64, 4)]})));
+    for (caches, message) in [
+        (
+            json!([cache(5, 4, 4)]),
+            "[0].level: must be between 2 and 4, for the leaves of level 1 point to no table, got 5",
+        ),
+        (json!([cache(2, 4, 4), cache(2, 8, 8)]), "[1].level: must not be named twice, got 2"),
+        (json!([cache(2, 0, 0)]), "[0].ways: must be between 1 and 32 (any number up to 4194304 with one set), got 0"),
+        (json!([cache(2, 12, 4)]), "[0].entries: must be ways (4) times a power of two, got 12"),
+    ] {
+        let message = format!("page_walk.structure_caches{message}");
+        refused(&walking(&json!({"structure_caches": caches})), &message);
+    }
+}
+
+#[test]
+fn host_has_its_fields_for_itself() {
+    let message = "page_walk.nested_tlb_entries: must not be given without host_page_size, got 3";
+    refused(&walking(&json!({"nested_tlb_entries": 3})), message);
+    let caches = json!([{"level": 2, "entries": 4}]);
+    let message = "page_walk.host_structure_caches: must not be given without host_page_size, got 1 of them";
+    refused(&walking(&json!({"host_structure_caches": caches})), message);
+    accepted(&walking(&json!({"host_page_size": "1GiB", "nested_tlb_entries": 3, "host_structure_caches": caches})));
+    refused(&walking(&json!({"host_levels": 6})), "page_walk.host_levels: must be 4 or 5, got 6");
+}
+
+#[test]
+fn guest_pages_may_have_several_sizes_at_random_if_the_host_has_one() {
+    let region = |page| RegionRef { name: "r", start: Size::from_bytes(0), end: Size::from_bytes(1), page_size: page };
+    let regions = [region(Some(PageSize::Size2M))];
+    assert!(machine(&walking(&json!({}))).check_regions(&regions).is_err());
+    machine(&walking(&json!({"host_page_size": "4KiB"}))).check_regions(&regions).unwrap();
+}
