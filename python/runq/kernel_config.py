@@ -12,6 +12,7 @@ class FaultCosts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What faults cost, from the access to its return."""
 
     bare_ns: float | None = None
+    file_ns: float | None = None
     fresh_page_ns: float | None = None
     fresh_page_random_ns: float | None = None
     copy_ns: float | None = None
@@ -33,6 +34,7 @@ class ForkCosts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     huge_dirtied_ns: float | None = None
     table_shared_ns: float | None = None
     first_ns: float | None = None
+    after_exec_ns: float | None = None
     vfork_ns: float | None = None
     clone_vm_ns: float | None = None
     thread_ns: float | None = None
@@ -70,6 +72,7 @@ class KernelConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
     syscall_ns: float | None = None
     map_ns: float | None = None
+    region_ns: float | None = None
     pte_change_ns: float | None = None
     context_switch_ns: float | None = None
     time_slice_ns: float | None = None

@@ -11,7 +11,7 @@ __all__ = ["EXPERIMENT"]
 
 _PAGE_SIZES = {"4k": "4KiB", "2m": "2MiB"}
 _MEMORY = re.compile(r"(\d+)MB_(4k|2m)")
-_PAGES = re.compile(r"(\d+)_pages?_(?:(1)_thread|2_threads_other_(sleeping|spinning)(?:_cpu1)?)")
+_PAGES = re.compile(r"(\d+)_page(s?)_(?:1_thread|2_threads_other_(sleeping|spinning)(?:_cpu1)?)")
 _MEMORY_MB_MAX = 1 << 20
 _PAGES_MAX = 1 << 24
 _NS = {"ns_per_call": 1.0, "ns": 1.0, "us": 1e3, "ms": 1e6}
@@ -53,7 +53,9 @@ def _predict(test: str, parameter: str, unit: str, machine: Machine, seed: int) 
         if not pages or not 1 <= int(pages[1]) <= _PAGES_MAX:
             return Prediction(None, f"parameter {parameter} is not known")
         other = pages[3] or ""
-        time = _mprotect_ns(int(pages[1]), other, test.endswith("touch"), machine, seed)
+        # Of `1_page` they are in the midst of a region, of `8_pages` a region of their own.
+        is_inner = not pages[2]
+        time = _mprotect_ns(int(pages[1]), is_inner, other, test.endswith("touch"), machine, seed)
     else:
         return Prediction(None, "not predicted: no memory management")
     return Prediction(time / _NS[unit])
@@ -81,14 +83,15 @@ def _exit_ns(size: int, page_size: str, machine: Machine, seed: int) -> float:
     return parent - child
 
 
-def _mprotect_ns(pages: int, other: str, touches: bool, machine: Machine, seed: int) -> float:
+def _mprotect_ns(pages: int, is_inner: bool, other: str, touches: bool, machine: Machine, seed: int) -> float:
     """A pair of calls: to read-only and back."""
-    part = {"region": "memory", "size": 4096 * pages}
+    margin = 1 if is_inner else 0
+    part = {"region": "memory", "offset": 4096 * margin, "size": 4096 * pages}
     pair = [op("mprotect", permissions=permissions, **part) for permissions in ("r", "rw")]
     pair += [op("touch", **part)] if touches else []
     thread = {"sleeping": op("sleep", ns=_LATER), "spinning": op("compute", ns=_LATER)}
     program = [
-        *_fill(4096 * pages, "4KiB"),
+        *_fill(4096 * (pages + 2 * margin), "4KiB"),
         *([op("thread", child=[thread[other]]), op("sleep", ns=10_000)] if other else []),
         op("repeat", times=9, body=[measure("pair", *pair)]),
         *([op("kill"), wait] if other else []),

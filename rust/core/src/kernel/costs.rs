@@ -24,7 +24,8 @@ impl Costs {
         let copy = either(fault.copy_ns, fault.copy_random_ns);
         let whole = match kind {
             FaultKind::ZeroPage | FaultKind::Protection | FaultKind::StackGrowth => fault.bare_ns,
-            FaultKind::File => fault.bare_ns,
+            FaultKind::File if touch.is_fresh => fault.file_ns + fresh.saturating_sub(fault.bare_ns),
+            FaultKind::File => fault.file_ns,
             FaultKind::FirstTouch => fresh,
             FaultKind::HugeFirstTouch => {
                 // As much zeroing as the small pages that it stands for.
@@ -35,14 +36,17 @@ impl Costs {
             FaultKind::HugeCow => fault.huge_split_ns,
             FaultKind::SwapIn => fault.swap_in_ns,
         };
-        let moves = !matches!(kind, FaultKind::Reuse | FaultKind::SwapIn);
-        let bare = if moves { fault.bare_ns.min(whole) } else { whole };
+        let bare = match kind {
+            FaultKind::Reuse | FaultKind::SwapIn => whole,
+            FaultKind::File => fault.file_ns,
+            _ => fault.bare_ns.min(whole),
+        };
         let tables = self.kernel.fork.pte_clean_ns * (512 * touch.tables_copied);
         (bare + fault.swap_out_ns * swap_outs, whole.saturating_sub(bare) + tables)
     }
 
-    /// What a fork costs the parent.
-    pub fn fork(&self, work: &ForkWork, is_first: bool) -> Ledger {
+    /// What a fork costs the parent. `follows_exec`: another program has run since its last one.
+    pub fn fork(&self, work: &ForkWork, is_first: bool, follows_exec: bool) -> Ledger {
         let fork = &self.kernel.fork;
         let entries = fork.pte_clean_ns * (work.clean + work.swapped)
             + fork.pte_dirtied_ns * work.dirtied
@@ -50,8 +54,12 @@ impl Costs {
             + fork.huge_clean_ns * work.huge_clean
             + fork.huge_dirtied_ns * work.huge_dirtied
             + fork.table_shared_ns * work.shared_tables;
-        let first = if is_first { fork.first_ns } else { Picos::ZERO };
-        Ledger::of(Account::Syscall, fork.base_ns + first).and(Account::Copy, entries)
+        let cold = match (is_first, follows_exec) {
+            (true, _) => fork.first_ns,
+            (false, true) => fork.after_exec_ns,
+            (false, false) => Picos::ZERO,
+        };
+        Ledger::of(Account::Syscall, fork.base_ns + cold).and(Account::Copy, entries)
     }
 
     /// What dropping mappings costs, without the call around it and without the flush.
@@ -67,6 +75,7 @@ impl Costs {
     /// What a change of permissions costs, without the flush.
     pub fn protect(&self, work: &ProtectWork) -> Picos {
         self.kernel.map_ns
+            + self.kernel.region_ns * work.regions_changed
             + self.kernel.pte_change_ns * work.entries
             + self.kernel.fork.pte_clean_ns * (512 * work.tables_copied)
     }

@@ -20,6 +20,7 @@ impl Kernel {
             }
         };
         let child = self.add_child(parent, name, space);
+        self.images += 1;
         self.charge_call(parent, self.costs.kernel.fork.spawn_ns);
         Ok(child)
     }
@@ -42,7 +43,9 @@ impl Kernel {
         let process = self.processes.get_mut(&parent).expect("it was just there");
         process.forks += 1;
         let is_first = process.forks == 1;
-        let cost = self.costs.fork(&work, is_first);
+        let follows_exec = process.images_at_fork != self.images;
+        process.images_at_fork = self.images;
+        let cost = self.costs.fork(&work, is_first, follows_exec);
         self.charge(parent, cost);
         Ok(child)
     }
@@ -78,6 +81,7 @@ impl Kernel {
         if self.vm.users(old) == 0 {
             self.forget(old, None);
         }
+        self.images += 1;
         let cost = self.costs.kernel.fork.exec_ns + self.costs.teardown(&work);
         self.charge_call(pid, cost);
         let process = self.processes.get_mut(&pid).expect("it has a space");
@@ -213,7 +217,11 @@ impl Kernel {
         if self.vm.users(space) == 0 {
             self.forget(space, None);
         }
-        let base = if is_by_choice { self.costs.kernel.teardown.exit_ns } else { Picos::ZERO };
+        let base = match (is_by_choice, self.vm.users(space)) {
+            (false, _) => Picos::ZERO,
+            (true, 0) => self.costs.kernel.teardown.exit_ns,
+            (true, _) => self.costs.kernel.syscall_ns,
+        };
         let cost = base + self.costs.teardown(&work);
         self.charge_call(pid, cost);
         self.end_vfork(pid);

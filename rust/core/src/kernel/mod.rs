@@ -77,6 +77,8 @@ pub struct Kernel {
     shootdowns: Vec<Shootdown>,
     log: Vec<LogLine>,
     last_fork: ForkWork,
+    /// Programs that were started so far.
+    images: u64,
 }
 
 impl Kernel {
@@ -110,6 +112,7 @@ impl Kernel {
             shootdowns: Vec::new(),
             log: Vec::new(),
             last_fork: ForkWork::default(),
+            images: 0,
         };
         let space = kernel.vm.new_image(&image("init"))?;
         let pid = kernel.take_pid();

@@ -98,6 +98,8 @@ pub struct Process {
     pub open_files: Vec<u32>,
     /// Forks that it made.
     pub forks: u64,
+    /// Programs that had been started when it forked last.
+    pub images_at_fork: u64,
     /// Faults by kind.
     pub faults: FaultCounts,
     /// The page that faulted last.
@@ -129,6 +131,7 @@ impl Process {
             is_vfork_child: false,
             open_files: vec![0, 1, 2],
             forks: 0,
+            images_at_fork: 0,
             faults: FaultCounts::default(),
             last_fault_vpn: None,
             program_counter: 0,

@@ -18,6 +18,8 @@ pub struct Touch {
     pub invalidated: u64,
     /// Tables that were copied since another process shared them.
     pub tables_copied: u64,
+    /// Whether the page of an object had to be made.
+    pub is_fresh: bool,
     /// The frame.
     pub pfn: Pfn,
     /// log2 of the frames of its page.
@@ -203,6 +205,7 @@ impl VirtualMemory {
         if is_write {
             let pfn = self.frames.allocate(0).expect("a frame was reserved");
             self.put(id, vpn, 0, Entry::leaf(pfn, false).writable().used(true));
+            touch.is_fresh = known.is_none();
             self.track(pfn, vpn);
             touch.fault = Some(FaultKind::FirstTouch);
         } else {

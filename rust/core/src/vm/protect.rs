@@ -28,7 +28,9 @@ impl VirtualMemory {
     ) -> Result<ProtectWork, ProtectError> {
         if !self.space(id).covers(start, end) {
             return Err(MapError::NotMapped { start: start << 12, end: end << 12 }.into());
+        let regions_before = self.space(id).regions().count();
         }
+        work.regions_changed = self.space(id).regions().count().abs_diff(regions_before) as u64;
         let mut work = ProtectWork { tables_copied: self.isolate(id, start, end)?, ..ProtectWork::default() };
         let regions = self.space_mut(id).protect(start, end, permissions)?;
         self.space_mut(id).recent = None;

@@ -169,6 +169,8 @@ impl AddAssign for TeardownWork {
 /// What a change of permissions changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ProtectWork {
+    /// Regions more or fewer than before.
+    pub regions_changed: u64,
     /// Present entries that were looked at.
     pub entries: u64,
     /// Pages that allow less than before.

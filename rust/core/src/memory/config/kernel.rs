@@ -14,6 +14,8 @@ pub struct KernelConfig {
     pub syscall_ns: Picos,
     /// A change of regions (mmap, munmap, mprotect, brk, madvise), without what it does to entries.
     pub map_ns: Picos,
+    /// A region that mprotect cuts off or joins again.
+    pub region_ns: Picos,
     /// One page-table entry that mprotect changes.
     pub pte_change_ns: Picos,
     /// A switch of processes.
@@ -44,8 +46,10 @@ pub struct KernelConfig {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct FaultCosts {
-    /// A fault that maps what is there already: the zero page, a page of the page cache.
+    /// A fault that maps the zero page.
     pub bare_ns: Picos,
+    /// A fault that maps a page of an object which is there already: of the page cache, of shared memory.
+    pub file_ns: Picos,
     /// A fresh zeroed page, next to the page that faulted last.
     pub fresh_page_ns: Picos,
     /// A fresh zeroed page elsewhere.
@@ -84,7 +88,9 @@ pub struct ForkCosts {
     pub table_shared_ns: Picos,
     /// What the first fork of a process costs beside that.
     pub first_ns: Picos,
-    /// vfork.
+    /// What a fork costs more when another program has run since the last one: the kernel's data left the caches.
+    pub after_exec_ns: Picos,
+    /// vfork, the end of the child included.
     pub vfork_ns: Picos,
     /// clone with a shared address space.
     pub clone_vm_ns: Picos,
@@ -100,7 +106,8 @@ pub struct ForkCosts {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TeardownCosts {
-    /// The end of a small process until its parent has waited for it.
+    /// The end of a small process until its parent has waited for it. Who leaves its address space to others ends for
+    /// an empty system call.
     pub exit_ns: Picos,
     /// An entry of a page that others keep.
     pub pte_shared_ns: Picos,
@@ -137,6 +144,7 @@ impl Default for KernelConfig {
         Self {
             syscall_ns: ns(90),
             map_ns: ns(700),
+            region_ns: ns(200),
             pte_change_ns: ns(20),
             context_switch_ns: ns(1000),
             time_slice_ns: ns(4_000_000),
@@ -157,6 +165,7 @@ impl Default for FaultCosts {
     fn default() -> Self {
         Self {
             bare_ns: ns(450),
+            file_ns: ns(650),
             fresh_page_ns: ns(900),
             fresh_page_random_ns: ns(1000),
             copy_ns: ns(1800),
@@ -180,6 +189,7 @@ impl Default for ForkCosts {
             huge_dirtied_ns: ns(1000),
             table_shared_ns: ns(150),
             first_ns: ns(50_000),
+            after_exec_ns: ns(10_000),
             vfork_ns: ns(8000),
             clone_vm_ns: ns(5000),
             thread_ns: ns(3500),
