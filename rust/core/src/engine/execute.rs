@@ -49,10 +49,11 @@ impl Run {
     pub(super) fn execute(&mut self, cpu: usize, pid: Pid, limit: Limit) -> Result<bool, RunError> {
         let code = Arc::clone(&self.code);
         while self.cpus[cpu].now < limit.time() && self.events < limit.events {
-            self.events += 1;
             self.kernel.set_now(self.cpus[cpu].now);
             let next = self.task(pid).next;
             let instruction = &code.instructions[next as usize];
+            // A touch counts its accesses, and makes at least one.
+            self.events += u64::from(!matches!(instruction, Instruction::Touch(_)));
             let step = self.instruction(cpu, pid, instruction, limit)?;
             let is_alive = self.kernel.process(pid).is_some_and(|process| process.is_alive());
             if !is_alive {

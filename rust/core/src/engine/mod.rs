@@ -14,6 +14,8 @@ mod measure;
 mod result;
 mod run;
 mod task;
+#[cfg(test)]
+mod tests;
 
 pub use measure::Measure;
 pub use result::{ForkRecord, RunResult};

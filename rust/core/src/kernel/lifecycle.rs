@@ -130,11 +130,12 @@ impl Kernel {
     /// Ends the process with the most resident pages so that a call of `pid` can be tried again; an error if that is
     /// `pid` itself, or nobody.
     pub(super) fn make_room(&mut self, pid: Pid, error: OutOfMemory) -> Result<(), KernelError> {
+        let of_init = self.processes[&INIT].space;
         let resident = |process: &Process| process.space.map(|space| self.vm.space(space).resident_pages);
         let victim = self
             .processes
             .values()
-            .filter(|process| process.pid != INIT)
+            .filter(|process| process.space != of_init)
             .filter_map(|process| resident(process).map(|pages| (pages, process.pid)))
             .max();
         let Some((pages, victim)) = victim else { return Err(KernelError::Exhausted(error)) };
@@ -240,6 +241,7 @@ impl Kernel {
         let process = self.processes.get_mut(&child).expect("children exist until they are waited for");
         process.parent = INIT;
         process.is_orphan = true;
+        process.is_vfork_child = false; // who waited for it has ended
         let is_alive = process.is_alive();
         self.processes.get_mut(&INIT).expect("process 1 does not end").children.push(child);
         if !is_alive {

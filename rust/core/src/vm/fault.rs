@@ -65,10 +65,22 @@ impl VirtualMemory {
         if let Some(touch) = self.access_again(id, vpn, access) {
             return Ok(touch);
         }
-        let mut touch = Touch { stack_grew: self.admit(id, vaddr, access)?, ..Touch::default() };
+        let stack_start = self.admit(id, vaddr, access)?;
+        let mut touch = Touch { stack_grew: stack_start.is_some(), ..Touch::default() };
         // What makes room by eviction may change the very entry: look again until nothing has to be made.
-        while !self.try_access(id, vpn, access, &mut touch)? {}
-        Ok(touch)
+        loop {
+            match self.try_access(id, vpn, access, &mut touch) {
+                Ok(true) => return Ok(touch),
+                Ok(false) => {}
+                Err(error) => {
+                    // The access will be tried again, and the stack then grows again.
+                    if let Some(start) = stack_start {
+                        self.space_mut(id).shrink_stack(vpn, start);
+                    }
+                    return Err(error.into());
+                }
+            }
+        }
     }
 
     /// Writes a page as a whole: the number that stands for its bytes.
@@ -115,18 +127,18 @@ impl VirtualMemory {
         Some(Touch { fault: Some(FaultKind::FirstTouch), pfn, ..Touch::default() })
     }
 
-    /// Whether regions allow the access; grows a stack if that makes it so, and says whether it did.
-    fn admit(&mut self, id: SpaceId, vaddr: u64, access: Access) -> Result<bool, SegmentationFault> {
+    /// Whether regions allow the access; grows a stack if that makes it so, and says where that began before.
+    fn admit(&mut self, id: SpaceId, vaddr: u64, access: Access) -> Result<Option<u64>, SegmentationFault> {
         let vpn = vaddr >> 12;
         let region = self.space(id).region(vpn);
         if region.is_some_and(|region| region.permissions.allow(access)) {
-            return Ok(false);
+            return Ok(None);
         }
         let denied = SegmentationFault { vaddr, access, region: region.map(Region::to_string) };
-        if region.is_none() && access != Access::Execute && self.space_mut(id).grow_stack(vpn) {
-            return Ok(true);
+        if region.is_some() {
+            return Err(denied);
         }
-        Err(denied)
+        self.space_mut(id).grow_stack(vpn, access).map(Some).ok_or(denied)
     }
 
     /// One attempt. Returns whether it came to an end; if not, the page tables have changed and it starts again.
@@ -147,12 +159,18 @@ impl VirtualMemory {
             return self.map_in(id, vpn, access, place, touch);
         }
         if !entry.is_present() {
-            return self.swap_in(id, vpn, place, touch);
+            return self.swap_in(id, vpn, is_write, place, touch);
         }
         if is_write && !entry.is_writable() && self.is_private(id, vpn) {
             return self.write_protected(id, vpn, place, touch);
         }
-        let entry = if is_write { entry.writable() } else { entry };
+        let entry = if is_write && !entry.is_writable() {
+            // A page of an object, read-only since its table was shared.
+            touch.fault = Some(touch.fault.unwrap_or(FaultKind::Reuse));
+            entry.writable()
+        } else {
+            entry
+        };
         self.tables.set(place, entry.used(is_write));
         (touch.pfn, touch.order) = (frame_in(entry, place.level, vpn), order_of(place.level));
         self.note_use(touch.pfn);
@@ -170,7 +188,8 @@ impl VirtualMemory {
         touch: &mut Touch,
     ) -> Result<bool, OutOfMemory> {
         let region = self.space(id).region(vpn).expect("the access was admitted");
-        let (order, is_writable) = (region.page_order, region.permissions.write);
+        let (order, is_writable, is_executable) =
+            (region.page_order, region.permissions.write, region.permissions.execute);
         let object = region.object.map(|(object, first)| (object, first + (vpn - region.start)));
         if let Some((object, page)) = object {
             let known = self.objects.page(object, page);
@@ -182,10 +201,11 @@ impl VirtualMemory {
                 self.objects.set_page(object, page, pfn, &mut self.frames);
                 pfn
             });
-            let entry = Entry::leaf(pfn, false);
+            let entry = Entry::leaf(pfn, false).with_execute(is_executable);
             let entry = if is_writable { entry.writable() } else { entry };
             self.put(id, vpn, 0, entry.used(access == Access::Write));
             touch.fault = Some(FaultKind::File);
+            touch.is_fresh = known.is_none();
             return Ok(false);
         }
         let start = vpn >> order << order;
@@ -194,6 +214,7 @@ impl VirtualMemory {
             && start + (1 << order) <= region.end
             && let Some(entry) = self.huge_block(order, place)
         {
+            let entry = entry.with_execute(is_executable);
             self.put(id, start, order, if is_writable { entry.writable() } else { entry });
             touch.fault = Some(FaultKind::HugeFirstTouch);
             return Ok(false);
@@ -204,12 +225,11 @@ impl VirtualMemory {
         }
         if is_write {
             let pfn = self.frames.allocate(0).expect("a frame was reserved");
-            self.put(id, vpn, 0, Entry::leaf(pfn, false).writable().used(true));
-            touch.is_fresh = known.is_none();
+            self.put(id, vpn, 0, Entry::leaf(pfn, false).with_execute(is_executable).writable().used(true));
             self.track(pfn, vpn);
             touch.fault = Some(FaultKind::FirstTouch);
         } else {
-            self.put(id, vpn, 0, Entry::leaf(ZERO_PAGE, false));
+            self.put(id, vpn, 0, Entry::leaf(ZERO_PAGE, false).with_execute(is_executable));
             touch.fault = Some(FaultKind::ZeroPage);
         }
         Ok(false)
@@ -234,7 +254,7 @@ impl VirtualMemory {
     fn write_protected(&mut self, id: SpaceId, vpn: u64, place: Place, touch: &mut Touch) -> Result<bool, OutOfMemory> {
         let entry = self.tables.entry(place);
         if entry.is_huge() {
-            if self.frames.is_block_exclusive(entry.pfn(), order_of(place.level)) {
+            if self.is_only_reference(entry, place.level) {
                 self.tables.set(place, entry.writable());
                 touch.fault = Some(touch.fault.unwrap_or(FaultKind::Reuse));
             } else if !self.reserve(2)? {
@@ -245,7 +265,7 @@ impl VirtualMemory {
             return Ok(false);
         }
         let old = entry.pfn();
-        if old != ZERO_PAGE && self.frames.references(old) == 1 {
+        if self.is_only_reference(entry, 1) {
             self.tables.set(place, entry.writable());
             touch.fault = Some(touch.fault.unwrap_or(FaultKind::Reuse));
             return Ok(false);
@@ -256,7 +276,8 @@ impl VirtualMemory {
         let new = self.frames.allocate(0).expect("a frame was reserved");
         self.frames.copy(old, new, 0);
         self.frames.retain(new, 0);
-        self.tables.set(place, Entry::leaf(new, false).writable().used(true));
+        let copy = Entry::leaf(new, false).with_execute(entry.is_executable());
+        self.tables.set(place, copy.writable().used(true));
         if old == ZERO_PAGE {
             self.space_mut(id).resident_pages += 1;
         } else {
@@ -291,7 +312,8 @@ impl VirtualMemory {
             return;
         }
         let region = self.space(id).region(vpn).expect("the access was admitted");
-        let is_plain = region.object.is_none() && region.page_order == 0 && region.permissions.write;
+        let is_plain = region.object.is_none() && region.page_order == 0;
+        let is_plain = is_plain && region.permissions.write && !region.permissions.execute;
         let plain = if is_plain { (region.start, region.end) } else { (0, 0) };
         self.space_mut(id).recent = (!shares_table).then_some(Recent { base: vpn >> 9, table: place.table, plain });
     }

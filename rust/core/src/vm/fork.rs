@@ -21,7 +21,7 @@ impl VirtualMemory {
         let mut last_pfn = None;
         for (start, end, object) in regions {
             if let Some((object, _)) = object {
-                self.objects.retain(object);
+                self.objects.retain(object, end - start);
                 continue;
             }
             for chunk in self.tables.chunks(parent_root, start, end, &self.frames) {
@@ -115,17 +115,21 @@ impl VirtualMemory {
 
     /// Makes the table of level 1 above a page this process's own. Returns whether it had to be copied.
     pub(super) fn own_table(&mut self, root: TableId, vpn: u64) -> Result<bool, OutOfMemory> {
-        self.reserve(1)?;
         let Some(place) = self.tables.directory(root, vpn, &self.frames) else { return Ok(false) };
         let table = self.tables.table_at(self.tables.entry(place), &self.frames);
+        self.reserve(u64::from(self.is_table_shared(table)))?;
         Ok(self.owned(table, place) != table)
+    }
+
+    /// Whether another process points to a table of level 1 too.
+    pub(super) fn is_table_shared(&self, table: TableId) -> bool {
+        self.frames.references(self.tables.pfn(table)) > 1
     }
 
     /// The table of level 1 that hangs at a place, copied if others use it too. A frame was reserved.
     pub(super) fn owned(&mut self, table: TableId, parent: Place) -> TableId {
-        let pfn = self.tables.pfn(table);
-        if self.frames.references(pfn) == 1 {
-            self.tables.set(parent, Entry::table(pfn));
+        if !self.is_table_shared(table) {
+            self.tables.set(parent, Entry::table(self.tables.pfn(table)));
             return table;
         }
         let copy = self.tables.create(&mut self.frames).expect("a frame was reserved");
@@ -136,8 +140,7 @@ impl VirtualMemory {
             } else {
                 reclaim.as_mut().expect("only swap makes such entries").slots.retain(entry.pfn().0);
             }
-            // Pages of objects stay writable for both; private ones are copied by who writes first.
-            let entry = if entry.is_present() && entry.pfn() != ZERO_PAGE { entry.read_only() } else { entry };
+            let entry = if entry.is_present() { entry.read_only() } else { entry };
             (entry, entry)
         });
         self.tables.set(parent, Entry::table(self.tables.pfn(copy)));

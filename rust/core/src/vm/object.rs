@@ -11,8 +11,8 @@ pub struct ObjectId(u32);
 struct Object {
     /// Pages that are in memory. The object holds one reference to each frame.
     pages: BTreeMap<u64, Pfn>,
-    /// Regions that show it.
-    regions: u32,
+    /// Pages of regions that show it: cutting and joining regions changes nothing.
+    shown: u64,
 }
 
 /// All objects.
@@ -54,16 +54,16 @@ impl Objects {
         debug_assert!(old.is_none(), "a page has one frame");
     }
 
-    /// One more region shows it.
-    pub fn retain(&mut self, object: ObjectId) {
-        self.objects.get_mut(&object).expect("regions keep their object").regions += 1;
+    /// A region of so many pages shows it.
+    pub fn retain(&mut self, object: ObjectId, pages: u64) {
+        self.objects.get_mut(&object).expect("regions keep their object").shown += pages;
     }
 
-    /// One region less shows it; with the last one it goes, and its frames with it.
-    pub fn release(&mut self, object: ObjectId, frames: &mut Frames) {
+    /// So many pages of regions less show it; with the last ones it goes, and its frames with it.
+    pub fn release(&mut self, object: ObjectId, pages: u64, frames: &mut Frames) {
         let found = self.objects.get_mut(&object).expect("regions keep their object");
-        found.regions -= 1;
-        if found.regions > 0 {
+        found.shown -= pages;
+        if found.shown > 0 {
             return;
         }
         for (_, pfn) in self.objects.remove(&object).expect("it was just there").pages {

@@ -1,9 +1,9 @@
 //! Changing what a range allows, and the size of its pages.
 
 use super::address_space::{MapError, Permissions};
-use super::frames::{ORDER_2M, Pfn, ZERO_PAGE};
+use super::frames::{ORDER_2M, Pfn};
 use super::page_table::{Chunk, Entry, Place};
-use super::virtual_memory::{OutOfMemory, SpaceId, VirtualMemory, order_of};
+use super::virtual_memory::{OutOfMemory, SpaceId, VirtualMemory};
 use super::work::ProtectWork;
 
 /// Permissions that cannot be changed.
@@ -26,16 +26,14 @@ impl VirtualMemory {
         end: u64,
         permissions: Permissions,
     ) -> Result<ProtectWork, ProtectError> {
-        if !self.space(id).covers(start, end) {
-            return Err(MapError::NotMapped { start: start << 12, end: end << 12 }.into());
-        let regions_before = self.space(id).regions().count();
-        }
-        work.regions_changed = self.space(id).regions().count().abs_diff(regions_before) as u64;
+        self.space(id).check_protect(start, end, permissions)?;
         let mut work = ProtectWork { tables_copied: self.isolate(id, start, end)?, ..ProtectWork::default() };
+        let regions_before = self.space(id).regions().count();
         let regions = self.space_mut(id).protect(start, end, permissions)?;
+        work.regions_changed = self.space(id).regions().count().abs_diff(regions_before) as u64;
         self.space_mut(id).recent = None;
         let root = self.space(id).root;
-        for region in regions {
+        for region in regions.into_iter().filter(|region| region.permissions != permissions) {
             for chunk in self.tables.chunks(root, region.start, region.end, &self.frames) {
                 let (table, level, range) = match chunk {
                     Chunk::Huge { place, .. } => (place.table, place.level, place.index..place.index + 1),
@@ -55,12 +53,8 @@ impl VirtualMemory {
             return;
         }
         work.entries += 1;
-        let is_own = is_object
-            || match place.level {
-                1 => entry.pfn() != ZERO_PAGE && self.frames.references(entry.pfn()) == 1,
-                level => self.frames.is_block_exclusive(entry.pfn(), order_of(level)),
-            };
-        let open = entry.with_user(permissions != Permissions::NONE);
+        let is_own = is_object || self.is_only_reference(entry, place.level);
+        let open = entry.with_user(permissions != Permissions::NONE).with_execute(permissions.execute);
         let new = if permissions.write && is_own { open.writable() } else { open.read_only() };
         work.invalidated += u64::from(entry.is_more_than(new));
         self.tables.set(place, new);
@@ -79,8 +73,7 @@ impl VirtualMemory {
         }
         let table = self.tables.table_at(self.tables.entry(directory), &self.frames);
         let entries = *self.tables.entries(table);
-        let is_own =
-            |entry: &Entry| entry.is_present() && entry.pfn() != ZERO_PAGE && self.frames.references(entry.pfn()) == 1;
+        let is_own = |entry: &Entry| entry.is_present() && self.is_only_reference(*entry, 1);
         if !entries.iter().all(is_own) {
             return Ok(false);
         }
@@ -92,9 +85,10 @@ impl VirtualMemory {
             let place = Place { table, index: usize::try_from(index).expect("below 512"), level: 1 };
             self.tables.set(place, Entry::ABSENT);
         }
-        let is_writable = self.space(id).region(first).is_some_and(|region| region.permissions.write);
-        let entry = Entry::leaf(block, true).used(true);
-        self.tables.set(directory, if is_writable { entry.writable() } else { entry });
+        let permissions = self.space(id).region(first).map_or(Permissions::NONE, |region| region.permissions);
+        let entry = Entry::leaf(block, true).used(true).with_execute(permissions.execute);
+        let entry = entry.with_user(permissions != Permissions::NONE);
+        self.tables.set(directory, if permissions.write { entry.writable() } else { entry });
         self.tables.release(table, &mut self.frames);
         self.space_mut(id).recent = None;
         Ok(true)

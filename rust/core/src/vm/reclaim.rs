@@ -1,10 +1,10 @@
 //! Making room: which page goes to the swap when no frame is free, and how it comes back.
 
 use super::fault::Touch;
-use super::frames::Pfn;
+use super::frames::{Pfn, ZERO_PAGE};
 use super::page_table::{Entry, Place};
 use super::swap::{PageReplacement, Slots};
-use super::virtual_memory::{OutOfMemory, SpaceId, VirtualMemory, VmConfig};
+use super::virtual_memory::{OutOfMemory, SpaceId, VirtualMemory, VmConfig, order_of};
 use super::work::FaultKind;
 use std::collections::BTreeMap;
 
@@ -36,10 +36,11 @@ impl Reclaim {
         }
     }
 
-    /// A frame got its first mapping.
+    /// A frame got its first mapping as a page of 4 KiB; both sides of a fork may split the same huge page.
     pub(super) fn track(&mut self, pfn: Pfn, vpn: u64) {
-        self.pages[index(pfn)] = vpn;
-        self.policy.insert(name(pfn));
+        if std::mem::replace(&mut self.pages[index(pfn)], vpn) == UNTRACKED {
+            self.policy.insert(name(pfn));
+        }
     }
 
     /// A frame was freed.
@@ -97,11 +98,32 @@ impl VirtualMemory {
         }
     }
 
+    /// Whether an entry shows frames that no other shows, nor finds through a slot of the swap.
+    pub(super) fn is_only_reference(&self, entry: Entry, level: u32) -> bool {
+        let pfn = entry.pfn();
+        if level > 1 {
+            return self.frames.is_block_exclusive(pfn, order_of(level));
+        }
+        let is_cached = self.reclaim.as_ref().is_some_and(|reclaim| reclaim.cached.contains_key(&pfn));
+        pfn != ZERO_PAGE && self.frames.references(pfn) == 1 && !is_cached
+    }
+
+    /// The frame that the policy names. It forgets those that a huge entry maps too.
+    fn victim(&mut self) -> Option<Pfn> {
+        let reclaim = self.reclaim.as_mut().filter(|reclaim| !reclaim.slots.is_full())?;
+        loop {
+            let pfn = Pfn(u64::from(reclaim.policy.victim()?));
+            if !self.frames.is_mapped_huge(pfn) {
+                return Some(pfn);
+            }
+            reclaim.forget(pfn);
+        }
+    }
+
     /// Sends one page to the swap.
     fn evict(&mut self) -> bool {
-        let Some(reclaim) = self.reclaim.as_mut().filter(|reclaim| !reclaim.slots.is_full()) else { return false };
-        let Some(victim) = reclaim.policy.victim() else { return false };
-        let pfn = Pfn(u64::from(victim));
+        let Some(pfn) = self.victim() else { return false };
+        let reclaim = self.reclaim.as_ref().expect("it named the victim");
         let vpn = reclaim.pages[index(pfn)];
         let holders: Vec<(SpaceId, Place)> = self
             .spaces()
@@ -147,28 +169,31 @@ impl VirtualMemory {
         true
     }
 
-    /// Brings a page back.
+    /// Brings a page back: for a read the frame that another read has brought back, for a write one of its own.
     pub(super) fn swap_in(
         &mut self,
         id: SpaceId,
         vpn: u64,
+        is_write: bool,
         place: Place,
         touch: &mut Touch,
     ) -> Result<bool, OutOfMemory> {
         let slot = self.tables.entry(place).pfn().0;
-        let known = self.reclaim.as_ref().and_then(|reclaim| reclaim.slots.frame(slot));
+        let known = self.reclaim.as_ref().and_then(|reclaim| reclaim.slots.frame(slot)).filter(|_| !is_write);
         if known.is_none() && self.reserve(1)? {
             return Ok(false);
         }
         let pfn = known.unwrap_or_else(|| self.frames.allocate(0).expect("a frame was reserved"));
         self.frames.retain(pfn, 0);
-        self.tables.set(place, Entry::leaf(pfn, false));
+        let is_executable = self.space(id).region(vpn).is_some_and(|region| region.permissions.execute);
+        let entry = Entry::leaf(pfn, false).with_execute(is_executable);
+        self.tables.set(place, if is_write { entry.writable() } else { entry });
         self.space_mut(id).resident_pages += 1;
         let reclaim = self.reclaim.as_mut().expect("only swap makes such entries");
         if known.is_none() {
             self.frames.set_contents(pfn, reclaim.slots.contents(slot));
             reclaim.track(pfn, vpn);
-            if reclaim.slots.references(slot) > 1 {
+            if !is_write && reclaim.slots.references(slot) > 1 {
                 reclaim.slots.set_frame(slot, Some(pfn));
                 reclaim.cached.insert(pfn, slot);
             }

@@ -13,7 +13,7 @@ impl VirtualMemory {
         self.drop_range(id, start, end, &mut work);
         for region in self.space_mut(id).remove(start, end) {
             if let Some((object, _)) = region.object {
-                self.objects.release(object, &mut self.frames);
+                self.objects.release(object, region.pages(), &mut self.frames);
             }
         }
         Ok(work)
@@ -29,7 +29,11 @@ impl VirtualMemory {
     /// Moves the end of the heap.
     pub fn set_heap_end(&mut self, id: SpaceId, end: u64) -> Result<TeardownWork, HeapError> {
         match self.space_mut(id).set_heap_end(end)? {
-            Some((start, end)) => Ok(self.unmap(id, start, end)?),
+            Some((start, end)) => {
+                let work = self.unmap(id, start, end)?;
+                self.space_mut(id).heap_end = start;
+                Ok(work)
+            }
             None => Ok(TeardownWork::default()),
         }
     }
@@ -44,7 +48,7 @@ impl VirtualMemory {
         self.drop_tree(root, self.tables.levels(), &mut work);
         for region in self.take_space(id).regions() {
             if let Some((object, _)) = region.object {
-                self.objects.release(object, &mut self.frames);
+                self.objects.release(object, region.pages(), &mut self.frames);
             }
         }
         work
@@ -67,7 +71,11 @@ impl VirtualMemory {
                 }
                 return Ok(tables);
             };
-            if self.reserve(1)? {
+            let makes_table = match chunk {
+                Chunk::Table { table, .. } => self.is_table_shared(table),
+                Chunk::Huge { .. } => true,
+            };
+            if self.reserve(u64::from(makes_table))? {
                 continue;
             }
             match chunk {

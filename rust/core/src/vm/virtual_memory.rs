@@ -180,7 +180,7 @@ impl VirtualMemory {
         let data_end = text_end + program.data_pages.max(1);
         let mut space = AddressSpace::new(root, layout, data_end, &mut draws);
         let object = self.objects.image(program.name);
-        self.objects.retain(object);
+        self.objects.retain(object, text_end - TEXT_START_VPN);
         let region = |start, end, kind, name: &str, permissions, object| Region {
             start,
             end,
@@ -241,11 +241,11 @@ impl VirtualMemory {
             pages_max: 0,
         };
         if let Some((object, _)) = object {
-            self.objects.retain(object);
+            self.objects.retain(object, request.pages);
         }
         let mapped = self.space_mut(id).insert(region);
         if let (Err(_), Some((object, _))) = (&mapped, object) {
-            self.objects.release(object, &mut self.frames);
+            self.objects.release(object, request.pages, &mut self.frames);
         }
         mapped.map(|()| start)
     }
@@ -348,11 +348,12 @@ impl VirtualMemory {
             return false;
         }
         let is_freed = self.frames.release(entry.pfn(), order);
-        if is_freed
-            && order == 0
-            && let Some(reclaim) = &mut self.reclaim
-        {
-            reclaim.forget(entry.pfn());
+        if let Some(reclaim) = &mut self.reclaim {
+            // Of a huge page those frames are known that another process had as pages of 4 KiB.
+            let block = entry.pfn().0..entry.pfn().0 + (1 << order);
+            for pfn in block.map(Pfn).filter(|&pfn| self.frames.references(pfn) == 0) {
+                reclaim.forget(pfn);
+            }
         }
         is_freed
     }

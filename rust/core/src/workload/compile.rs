@@ -8,7 +8,7 @@ use crate::memory::config::Size;
 use crate::vm::address_space::Permissions;
 
 /// Bodies within bodies.
-const DEPTH_MAX: usize = 64;
+const DEPTH_MAX: usize = 32;
 
 /// The largest region: that of user space.
 const REGION_MAX: u64 = 1 << 47;

@@ -89,6 +89,8 @@ pub struct AddressSpace {
     pub stack_top: u64,
     /// Where the heap begins.
     pub heap_start: u64,
+    /// The page behind it, as brk set it last: the range may have holes.
+    pub(super) heap_end: u64,
     /// Pages of 4 KiB that are in memory, huge ones as their parts.
     pub resident_pages: u64,
     /// Where the last access was: most accesses find the same table again.
@@ -120,6 +122,7 @@ impl AddressSpace {
             mmap_base,
             stack_top,
             heap_start,
+            heap_end: heap_start,
             resident_pages: 0,
             recent: None,
         }
@@ -155,9 +158,10 @@ impl AddressSpace {
         {
             return Err(MapError::Overlap { start, end, name: other.name.clone(), at: other.start << 12 });
         }
-        let start = region.start;
+        let (start, end) = (region.start, region.end);
         self.regions.insert(start, region);
         self.join_around(start);
+        self.join_around(end);
         Ok(())
     }
 
@@ -187,16 +191,7 @@ impl AddressSpace {
 
     /// Gives all pages of a range other permissions. Returns the parts with what they had before.
     pub fn protect(&mut self, start: u64, end: u64, permissions: Permissions) -> Result<Vec<Region>, MapError> {
-        if start >= end {
-            return Err(MapError::Empty);
-        }
-        if !self.covers(start, end) {
-            return Err(MapError::NotMapped { start: start << 12, end: end << 12 });
-        }
-        let text = self.regions.range(..end).map(|(_, region)| region).find(|region| region.kind == RegionKind::Text);
-        if let Some(text) = text.filter(|text| permissions.write && text.end > start) {
-            return Err(MapError::TextWritable { at: text.start << 12 });
-        }
+        self.check_protect(start, end, permissions)?;
         self.cut(start);
         self.cut(end);
         let before: Vec<Region> = self.regions.range(start..end).map(|(_, region)| region.clone()).collect();
@@ -208,6 +203,22 @@ impl AddressSpace {
         }
         self.join_around(end);
         Ok(before)
+    }
+
+    /// Whether `protect` would do what it is asked for.
+    pub fn check_protect(&self, start: u64, end: u64, permissions: Permissions) -> Result<(), MapError> {
+        if start >= end {
+            return Err(MapError::Empty);
+        }
+        if !self.covers(start, end) {
+            return Err(MapError::NotMapped { start: start << 12, end: end << 12 });
+        }
+        let mut beneath = self.regions.range(..end).map(|(_, region)| region);
+        let text = beneath.find(|region| region.kind == RegionKind::Text && region.end > start);
+        match text.filter(|_| permissions.write) {
+            Some(text) => Err(MapError::TextWritable { at: text.start << 12 }),
+            None => Ok(()),
+        }
     }
 
     /// Whether every page of a range lies in a region.
@@ -224,17 +235,10 @@ impl AddressSpace {
 
     /// Moves the end of the heap, which is made when it first grows. Returns the pages that it lost.
     pub fn set_heap_end(&mut self, end: u64) -> Result<Option<(u64, u64)>, MapError> {
-        let start = self.heap_start;
+        let (start, old) = (self.heap_start, self.heap_end);
         if end < start {
             return Err(MapError::NotMapped { start: end << 12, end: start << 12 });
         }
-        let old = self
-            .regions
-            .values()
-            .filter(|region| region.kind == RegionKind::Heap)
-            .map(|region| region.end)
-            .max()
-            .unwrap_or(start);
         if end > old {
             self.insert(Region {
                 start: old,
@@ -246,22 +250,33 @@ impl AddressSpace {
                 object: None,
                 pages_max: 0,
             })?;
-            return Ok(None);
+            self.heap_end = end;
         }
         Ok((end < old).then_some((end, old)))
     }
 
-    /// Grows the stack to a page beneath it if its limit and the gap to the region beneath allow.
-    pub fn grow_stack(&mut self, vpn: u64) -> bool {
-        let Some((&start, stack)) = self.regions.range(vpn..).next() else { return false };
+    /// Grows the stack to a page beneath it if it allows the access, and its limit and the gap to the region beneath do.
+    /// Returns where it began before.
+    pub fn grow_stack(&mut self, vpn: u64, access: Access) -> Option<u64> {
+        let (&start, stack) = self.regions.range(vpn..).next()?;
         let beneath = self.regions.range(..vpn).next_back().map_or(0, |(_, region)| region.end);
-        if stack.kind != RegionKind::Stack || stack.end - vpn > stack.pages_max || vpn < beneath + GUARD_GAP_PAGES {
-            return false;
+        let is_allowed = stack.kind == RegionKind::Stack && stack.permissions.allow(access);
+        if !is_allowed || stack.end - vpn > stack.pages_max || vpn < beneath + GUARD_GAP_PAGES {
+            return None;
         }
-        let mut stack = self.regions.remove(&start).expect("it was just found");
-        stack.start = vpn;
-        self.regions.insert(vpn, stack);
-        true
+        self.move_start(start, vpn);
+        Some(start)
+    }
+
+    /// Takes back what `grow_stack` did.
+    pub fn shrink_stack(&mut self, vpn: u64, start: u64) {
+        self.move_start(vpn, start);
+    }
+
+    fn move_start(&mut self, from: u64, to: u64) {
+        let mut region = self.regions.remove(&from).expect("it was just found");
+        region.start = to;
+        self.regions.insert(to, region);
     }
 
     /// The same regions over another page table, for the child of a fork.
@@ -279,9 +294,6 @@ impl AddressSpace {
     /// Joins the region that starts at a page with the one before it if they are alike.
     fn join_around(&mut self, start: u64) {
         let Some(region) = self.regions.get(&start).cloned() else { return };
-        if region.kind == RegionKind::Stack {
-            return;
-        }
         if let Some((_, before)) = self.regions.range_mut(..start).next_back()
             && before.joins(&region)
         {
@@ -370,9 +382,10 @@ mod tests {
         let top = space.stack_top;
         let stack = Region { kind: RegionKind::Stack, pages_max: 2048, ..region(top - 32, top, "stack") };
         space.insert(stack).unwrap();
-        assert!(space.grow_stack(top - 100));
-        assert!(!space.grow_stack(top - 2049));
-        assert!(space.grow_stack(top - 2048));
+        assert_eq!(space.grow_stack(top - 100, Access::Write), Some(top - 32));
+        assert_eq!(space.grow_stack(top - 2049, Access::Write), None);
+        assert_eq!(space.grow_stack(top - 2048, Access::Execute), None);
+        assert_eq!(space.grow_stack(top - 2048, Access::Read), Some(top - 100));
     }
 
     #[test]

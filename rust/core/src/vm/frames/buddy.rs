@@ -158,6 +158,9 @@ impl Buddy {
     }
 
     fn draw(&mut self, order: u32) -> Option<u64> {
+        if self.orders >> order == 0 {
+            return None;
+        }
         let mut last = 0;
         for _ in 0..DRAWS {
             let draws = self.draws.as_mut().expect("only a random placement draws");

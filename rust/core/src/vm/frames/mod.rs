@@ -85,6 +85,11 @@ impl Frames {
         own + self.counts_2m[block(pfn, ORDER_2M)] + self.counts_1g[block(pfn, ORDER_MAX)]
     }
 
+    /// Whether a huge entry maps the frame.
+    pub fn is_mapped_huge(&self, pfn: Pfn) -> bool {
+        self.counts_2m[block(pfn, ORDER_2M)] + self.counts_1g[block(pfn, ORDER_MAX)] > 0
+    }
+
     /// Whether every frame of a block that a huge entry maps has that reference alone.
     pub fn is_block_exclusive(&self, first: Pfn, order: u32) -> bool {
         let huge = self.counts_1g[block(first, ORDER_MAX)]

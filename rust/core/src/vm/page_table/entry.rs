@@ -25,7 +25,7 @@ impl Entry {
         Self(pfn.0 << FRAME_BITS | PRESENT | WRITABLE | USER | ACCESSED)
     }
 
-    /// Maps a frame, read-only, or with `is_huge` the block that begins there.
+    /// Maps a frame, without writing and executing, or with `is_huge` the block that begins there.
     pub const fn leaf(pfn: Pfn, is_huge: bool) -> Self {
         Self(pfn.0 << FRAME_BITS | PRESENT | USER | ACCESSED | NO_EXECUTE | if is_huge { HUGE } else { 0 })
     }
@@ -67,9 +67,19 @@ impl Entry {
         Self(self.0 & !USER | if is_user { USER } else { 0 })
     }
 
+    /// The same with or without instruction fetches.
+    pub const fn with_execute(self, is_executable: bool) -> Self {
+        Self(self.0 & !NO_EXECUTE | if is_executable { 0 } else { NO_EXECUTE })
+    }
+
+    /// Whether instructions can be fetched through it.
+    pub const fn is_executable(self) -> bool {
+        self.0 & NO_EXECUTE == 0
+    }
+
     /// Whether it allows something that `other` does not.
     pub const fn is_more_than(self, other: Self) -> bool {
-        self.0 & !other.0 & (WRITABLE | USER) != 0
+        self.0 & !other.0 & (WRITABLE | USER) != 0 || self.is_executable() && !other.is_executable()
     }
 
     /// Whether something was stored through it.

@@ -1,0 +1,252 @@
+//! Laws of runs, and what processes do to one another.
+
+use super::{Run, RunError};
+use crate::base::Picos;
+use crate::memory::MachineConfig;
+use crate::workload::Scenario;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+fn machine(cpus: u32, memory: &str) -> MachineConfig {
+    let tree = json!({
+        "cpus": cpus,
+        "memory_size": memory,
+        "caches": [{"name": "L1D", "size": "32KiB", "ways": 8}, {"name": "L2", "size": "256KiB", "ways": 8, "shared": cpus > 1}],
+        "tlbs": [{"name": "L1 dTLB", "entries": 64, "ways": 4}],
+        "kernel": {"processes_max": 40},
+    });
+    MachineConfig::from_json(&tree.to_string()).unwrap()
+}
+
+fn run_on(machine: &MachineConfig, scenario: &Value, budget: u64) -> Result<Value, RunError> {
+    let scenario = Scenario::from_json(&scenario.to_string())?;
+    let mut run = Run::new(machine.clone(), scenario, 1)?;
+    let mut pieces = 0;
+    while !run.advance(budget, Picos::NEVER)? {
+        pieces += 1;
+        assert!(pieces < 1_000_000, "{}", serde_json::to_string(&run.scenario).unwrap());
+    }
+    assert!(run.is_over(), "nothing is left to happen");
+    run.kernel().vm().audit().unwrap();
+    Ok(run.finish().0)
+}
+
+fn run(program: Value) -> Value {
+    let scenario = json!({"name": "test", "processes": [{"name": "p", "program": program}]});
+    run_on(&machine(1, "64MiB"), &scenario, 1 << 20).unwrap()
+}
+
+fn process(result: &Value, pid: u64) -> &Value {
+    result["processes"].as_array().unwrap().iter().find(|process| process["pid"] == pid).unwrap()
+}
+
+fn log(result: &Value) -> String {
+    result["log"].as_array().unwrap().iter().map(|line| line["text"].as_str().unwrap()).collect::<Vec<_>>().join("\n")
+}
+
+/// Programs with all that processes do to one another.
+fn program() -> impl Strategy<Value = Value> {
+    let op = prop_oneof![
+        (1u64..5000).prop_map(|ns| json!({"op": "compute", "ns": ns})),
+        (1u64..5000).prop_map(|ns| json!({"op": "sleep", "ns": ns})),
+        (1u64..40, "read|write").prop_map(|(count, access)| json!({
+            "op": "touch", "region": "heap", "count": count, "access": access, "pattern": "uniform", "unit": "line"
+        })),
+        Just(json!({"op": "discard", "region": "heap", "size": 8192})),
+        Just(json!({"op": "mprotect", "region": "heap", "permissions": "r", "size": 4096})),
+        Just(json!({"op": "mprotect", "region": "heap", "permissions": "rw"})),
+        Just(json!({"op": "wait_child"})),
+        Just(json!({"op": "kill"})),
+    ];
+    let ops = prop::collection::vec(op, 0..6);
+    let body = ops.clone().prop_flat_map(move |body| {
+        prop_oneof![
+            Just(json!({"op": "fork", "child": body})),
+            Just(json!({"op": "vfork", "child": body})),
+            Just(json!({"op": "clone_vm", "child": body})),
+            Just(json!({"op": "repeat", "times": 3, "body": body})),
+            Just(json!({"op": "measure", "name": "m", "body": body})),
+            Just(json!({"op": "choose", "weights": [1, 2], "bodies": [body, []]})),
+        ]
+    });
+    (prop::collection::vec(prop_oneof![body], 0..6), ops).prop_map(|(bodies, ops)| {
+        let mut program = vec![json!({"op": "mmap", "region": "heap", "size": "128KiB"})];
+        program.extend(bodies.into_iter().chain(ops));
+        Value::Array(program)
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, max_shrink_iters: 200, ..ProptestConfig::default() })]
+
+    /// The caller's pieces change nothing, memory's books balance, every picosecond belongs to one account.
+    #[test]
+    fn pieces_change_no_bit(
+        programs in prop::collection::vec(program(), 1..4),
+        cpus in 1u32..4,
+        budget in 1u64..50,
+        memory in prop::sample::select(vec!["none", "addresses"]),
+    ) {
+        let processes: Vec<Value> = programs
+            .into_iter()
+            .enumerate()
+            .map(|(index, program)| json!({"name": format!("p{index}"), "program": program, "start_ns": index * 700}))
+            .collect();
+        let scenario = json!({"name": "random", "processes": processes, "memory": memory});
+        let machine = machine(cpus, "8MiB");
+        let whole = run_on(&machine, &scenario, 1 << 20).unwrap();
+        let pieces = run_on(&machine, &scenario, budget).unwrap();
+        prop_assert_eq!(&whole["digest"], &pieces["digest"]);
+    }
+}
+
+#[test]
+fn child_pays_for_the_page_that_it_writes() {
+    let result = run(json!([
+        {"op": "mmap", "region": "heap", "size": "64KiB"},
+        {"op": "touch", "region": "heap"},
+        {"op": "fork", "child": [{"op": "touch", "region": "heap", "count": 3}]},
+        {"op": "wait_child"},
+        {"op": "touch", "region": "heap"},
+    ]));
+    assert_eq!(process(&result, 3)["faults"], json!({"cow_copy": 3}));
+    assert_eq!(process(&result, 2)["faults"], json!({"first_touch": 16, "reuse": 16}));
+    let fork = &result["forks"][0];
+    assert_eq!(fork["dirtied"].as_u64().unwrap() + fork["scattered"].as_u64().unwrap(), 16);
+}
+
+#[test]
+fn on_demand_fork_copies_tables_when_they_change() {
+    let fork = |policy: &str| {
+        let scenario = json!({"name": "fork", "kernel": {"fork_policy": policy}, "processes": [{"name": "p", "program": [
+            {"op": "mmap", "region": "heap", "size": "16MiB"},
+            {"op": "touch", "region": "heap"},
+            {"op": "measure", "name": "fork", "body": [{"op": "fork", "child": [{"op": "exit"}]}]},
+            {"op": "wait_child"},
+        ]}]});
+        let result = run_on(&machine(1, "64MiB"), &scenario, 1 << 20).unwrap();
+        (
+            result["measures"]["fork"]["total_ns"].as_f64().unwrap(),
+            result["forks"][0]["shared_tables"].as_u64().unwrap(),
+        )
+    };
+    let ((copied, none), (shared, tables)) = (fork("copy"), fork("on-demand"));
+    assert_eq!(none, 0);
+    assert!((8..=9).contains(&tables), "{tables}");
+    assert!(shared < copied / 2.0, "{shared} {copied}");
+}
+
+#[test]
+fn vfork_stops_the_parent_until_exec() {
+    let result = run(json!([
+        {"op": "measure", "name": "vfork", "body": [
+            {"op": "vfork", "child": [{"op": "compute", "ns": 1000}, {"op": "exec", "name": "true", "program": [
+                {"op": "compute", "ns": 900_000_000},
+            ]}]},
+        ]},
+        {"op": "wait_child"},
+    ]));
+    let time = result["measures"]["vfork"]["total_ns"].as_f64().unwrap();
+    let kernel = machine(1, "64MiB").kernel;
+    let least = 1000.0 + kernel.fork.vfork_ns.nanos() + kernel.fork.exec_ns.nanos();
+    assert!(time >= least, "{time}");
+    assert_eq!(process(&result, 3)["name"], "true");
+}
+
+#[test]
+fn segmentation_fault_ends_the_offender_alone() {
+    let result = run(json!([
+        {"op": "fork", "child": [{"op": "touch", "region": "text", "count": 1}, {"op": "compute", "ns": 5000}]},
+        {"op": "wait_child"},
+        {"op": "compute", "ns": 77},
+    ]));
+    let child = process(&result, 3);
+    assert_eq!(child["exit_code"], 139);
+    assert!(child["end"].as_str().unwrap().contains("segmentation fault: write of 0x400000"), "{child}");
+    assert!(child["end"].as_str().unwrap().contains("r-xs text"), "{child}");
+    assert_eq!(process(&result, 2)["exit_code"], 0);
+}
+
+#[test]
+fn orphans_go_to_process_1() {
+    let result = run(json!([
+        {"op": "fork", "child": [{"op": "sleep", "ns": 100_000}]},
+        {"op": "exit", "code": 3},
+    ]));
+    assert_eq!(process(&result, 3)["parent"], 1);
+    assert_eq!(process(&result, 2)["exit_code"], 3);
+}
+
+#[test]
+fn fork_bomb_meets_the_limit() {
+    let result =
+        run(json!([{"op": "repeat", "times": 7, "body": [{"op": "fork"}]}, {"op": "sleep", "ns": 1_000_000_000}]));
+    assert!(log(&result).contains("the limit of 40 processes is reached"), "{}", log(&result));
+    assert_eq!(result["processes"].as_array().unwrap().len(), 40);
+}
+
+#[test]
+fn full_memory_ends_the_largest_process_by_name() {
+    let scenario = json!({"name": "oom", "processes": [
+        {"name": "small", "program": [{"op": "mmap", "region": "a", "size": "1MiB"}, {"op": "touch", "region": "a"}, {"op": "compute", "ns": 1e9}]},
+        {"name": "large", "program": [{"op": "mmap", "region": "a", "size": "64MiB"}, {"op": "touch", "region": "a"}]},
+    ]});
+    let result = run_on(&machine(1, "16MiB"), &scenario, 1 << 20).unwrap();
+    assert!(log(&result).contains("out of memory: killed process 3 (large)"), "{}", log(&result));
+    assert_eq!(process(&result, 3)["exit_code"], 137);
+    assert_eq!(process(&result, 2)["exit_code"], 0);
+}
+
+#[test]
+fn swap_lets_a_large_set_run_at_a_price() {
+    let program = json!([{"op": "mmap", "region": "a", "size": "20MiB"}, {"op": "repeat", "times": 2, "body": [{"op": "touch", "region": "a"}]}]);
+    let scenario = json!({"name": "swap", "processes": [{"name": "p", "program": program}]});
+    let mut machine = machine(1, "16MiB");
+    machine.kernel.swap_size = crate::memory::config::Size::from_bytes(32 << 20);
+    let result = run_on(&machine, &scenario, 1 << 20).unwrap();
+    let swapped_in = result["faults"]["swap_in"].as_u64().unwrap();
+    // LRU on a loop that is larger than memory brings every page back.
+    assert_eq!(swapped_in, 20 * 256);
+    assert_eq!(process(&result, 2)["exit_code"], 0);
+}
+
+#[test]
+fn what_cannot_be_names_process_and_reason() {
+    let problem = |program: Value| {
+        let scenario = json!({"name": "bad", "processes": [{"name": "p", "program": program}]});
+        run_on(&machine(1, "16MiB"), &scenario, 1 << 20).unwrap_err().to_string()
+    };
+    let map = json!({"op": "mmap", "region": "a", "size": 8192, "address": 0x10000});
+    assert_eq!(
+        problem(json!([map, {"op": "mmap", "region": "b", "size": 4096, "address": 0x11000}])),
+        "process 2 (p): process 2: 0x11000..0x12000 overlaps the region a at 0x10000"
+    );
+    assert_eq!(problem(json!([{"op": "touch", "region": "b"}])), "process 2 (p): there is no region b");
+    assert!(
+        problem(json!([map, {"op": "munmap", "region": "a", "offset": 8192}]))
+            .contains("do not lie in the 8192 bytes of a")
+    );
+    let nested = (0..40).fold(json!([]), |body, _| json!([{"op": "repeat", "times": 1, "body": body}]));
+    assert!(problem(nested).contains("must not lie in more than 32 bodies"));
+    assert!(problem(json!([{"op": "choose", "weights": [], "bodies": []}])).contains("weights: must be one number"));
+    assert!(
+        problem(json!([{"op": "touch", "region": "a", "pattern": "zipf", "skew": -1}]))
+            .contains("skew: must be 0 to 20")
+    );
+    assert!(problem(json!([{"op": "fly"}])).contains("fly"));
+}
+
+#[test]
+fn waiting_without_children_does_nothing() {
+    let result = run(json!([{"op": "wait_child"}, {"op": "wait_children"}, {"op": "compute", "ns": 5}]));
+    assert_eq!(process(&result, 2)["exit_code"], 0);
+}
+
+#[test]
+fn two_cpus_run_two_processes_at_once() {
+    let program = json!([{"op": "compute", "ns": 10_000_000}]);
+    let scenario =
+        json!({"name": "two", "processes": [{"name": "a", "program": program}, {"name": "b", "program": program}]});
+    let makespan = |cpus| run_on(&machine(cpus, "16MiB"), &scenario, 1 << 20).unwrap()["makespan_ns"].as_f64().unwrap();
+    assert!(makespan(2) < 0.6 * makespan(1));
+}
