@@ -105,6 +105,14 @@ def test_fast_engine_cuts_chunks_of_many_reads(host: str | None) -> None:
         assert_simulator_equals_reference(Case(trace, machine, {}))
 
 
+def test_reads_of_walks_enter_behind_many_levels_full_of_dirty_lines() -> None:
+    caches = [{"name": f"L{level}", "size": 64, "ways": 1} for level in range(1, 25)]
+    tlb = {"name": "L1 dTLB", "entries": 1, "ways": 1}
+    machine = {"placement": "random", "tlbs": [tlb], "caches": caches, "page_walk": {"first_cache": "L24"}}
+    trace = [((place * 5 % 97) << 12, 8, "write", 0, 0) for place in range(9000)]
+    assert_simulator_equals_reference(Case(trace, machine, {}))
+
+
 @given(cases(), st.integers(1, 100), st.sampled_from(["auto", "general"]))
 def test_cutting_a_trace_changes_no_bit_of_the_result(case: Case, chunk: int, engine: str) -> None:
     assert actual_outcome(case, engine=engine, chunk=chunk) == actual_outcome(case, engine=engine)

@@ -111,6 +111,7 @@ impl Cascade {
     ) -> Self {
         let split = walking != Walking::No || plans.iter().any(|plan| plan.stream != StreamKind::Unified);
         let stats = vec![LevelStats::default(); listed];
+        let levels = plans.len();
         let (mut data, mut fetch, mut unified) = (Vec::new(), Vec::new(), Vec::new());
         // Every level adds at most one dirty victim to each request, so that words grow by a chunk a level.
         let room = |level: usize| (level + 3) * chunk;
@@ -126,6 +127,7 @@ impl Cascade {
         }
         let split_room = if split { chunk } else { 0 };
         let merged_room = if split { 2 * room(data.len() + fetch.len()) } else { 0 };
+        let entered_room = if matches!(walking, Walking::EntersAt(_)) { 2 * room(levels) } else { 0 };
         Self {
             data,
             fetch,
@@ -134,10 +136,7 @@ impl Cascade {
             data_words: Buffer::with_capacity(split_room, true),
             fetch_words: Buffer::with_capacity(split_room, true),
             merged: Buffer::with_capacity(merged_room, walking != Walking::No),
-            with_walks: Buffer::with_capacity(
-                if matches!(walking, Walking::EntersAt(_)) { merged_room } else { 0 },
-                true,
-            ),
+            with_walks: Buffer::with_capacity(entered_room, true),
             bumps: vec![0; if walking == Walking::No { 0 } else { chunk }],
             walking,
             in_order: if walking == Walking::No { Vec::new() } else { (0..=u16::MAX).take(chunk).collect() },
@@ -188,7 +187,7 @@ impl Cascade {
         let (stats, stores) = (&mut self.stats, self.stores);
         let entry = Entry::new(self.walking, input.walks, false, &mut self.with_walks, &mut self.bumps);
         let flow = Flow { requests: all, writes: count_writes(input.all), victims: 0, walks: 0 };
-        let (in_data, in_unified) = entry.split(&self.data);
+        let (in_data, in_unified) = by_row(entry, &self.data);
         let has_level = !(self.data.is_empty() && self.unified.is_empty());
         let left = run_row_entered(&mut self.data, flow, stores, stats, in_data);
         let left = run_row_entered(&mut self.unified, left, stores, stats, in_unified);
@@ -205,7 +204,7 @@ impl Cascade {
         let (stats, stores) = (&mut self.stats, self.stores);
         let writes = count_writes(input.all);
         let entry = Entry::new(self.walking, input.walks, true, &mut self.with_walks, &mut self.bumps);
-        let (in_data, in_unified) = entry.split(&self.data);
+        let (in_data, in_unified) = by_row(entry, &self.data);
         let (has_data, has_fetch) = (!self.data.is_empty(), !self.fetch.is_empty());
         let data = Flow { requests: from_cpu(&self.data_words), writes, victims: 0, walks: 0 };
         let data = run_row_entered(&mut self.data, data, stores, stats, in_data);
@@ -280,19 +279,13 @@ impl<'a> Entry<'a> {
     }
 }
 
-trait SplitEntry<'a> {
-    /// The same for the row that it is in: that of data, or else the one of both.
-    fn split(self, data: &[Level]) -> (Option<Entry<'a>>, Option<Entry<'a>>);
-}
-
-impl<'a> SplitEntry<'a> for Option<Entry<'a>> {
-    fn split(self, data: &[Level]) -> (Option<Entry<'a>>, Option<Entry<'a>>) {
-        match self {
-            Some(entry) if data.iter().any(|level| level.index == entry.place) => (Some(entry), None),
-            // Behind that row nobody has to know positions.
-            Some(entry) => (None, Some(Entry { keeps_positions: false, ..entry })),
-            None => (None, None),
-        }
+/// The entry for the row that it is in: that of data, or else the one of both.
+fn by_row<'a>(entry: Option<Entry<'a>>, data: &[Level]) -> (Option<Entry<'a>>, Option<Entry<'a>>) {
+    match entry {
+        Some(entry) if data.iter().any(|level| level.index == entry.place) => (Some(entry), None),
+        // Behind that row nobody has to know positions.
+        Some(entry) => (None, Some(Entry { keeps_positions: false, ..entry })),
+        None => (None, None),
     }
 }
 

@@ -115,7 +115,11 @@ impl Walker {
             let entry = match known_table.take() {
                 Some(table) => table | entry_offset(vaddr, level),
                 None => {
-                    let entry = self.host_paddr(cpu, path.entry_paddr(level), host, read);
+                    let mut entry = path.entry_paddr(level);
+                    if let Some(host) = host {
+                        self.host_walk(cpu, entry, host, read);
+                        entry = host.paddr(entry);
+                    }
                     remember(&mut self.cpus[cpu].caches, level + 1, vaddr, asid, entry);
                     entry
                 }
@@ -127,20 +131,19 @@ impl Walker {
             }
             level -= 1;
         }
-        if host.is_some() {
-            self.host_paddr(cpu, paddr, host, read);
+        if let Some(host) = host {
+            self.host_walk(cpu, paddr, host, read);
         }
     }
 
-    /// The host-physical address of a guest-physical one, by a host walk if need be; the same address without a host.
-    fn host_paddr(&mut self, cpu: usize, gpaddr: u64, host: Option<&Host>, read: &mut impl FnMut(u64)) -> u64 {
-        let Some(host) = host else { return gpaddr };
+    /// Translates a guest-physical address: by the nested TLB, or else by the host's tables.
+    fn host_walk(&mut self, cpu: usize, gpaddr: u64, host: &Host, read: &mut impl FnMut(u64)) {
         let Cpu { host_caches, nested_tlb, nested, .. } = &mut self.cpus[cpu];
         if let Some(tlb) = nested_tlb {
             nested.lookups += 1;
             if tlb.lookup(host.page_of(gpaddr), false).is_some() {
                 nested.hits += 1;
-                return host.paddr(gpaddr);
+                return;
             }
             tlb.fill(host.page_of(gpaddr), false);
         }
@@ -159,7 +162,7 @@ impl Walker {
             read(entry);
             self.host_reads_by_level[level as usize - 1] += 1;
             if level == host.leaf_level() {
-                return host.paddr(gpaddr);
+                return;
             }
             level -= 1;
         }
