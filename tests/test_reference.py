@@ -271,6 +271,35 @@ def test_untagged_tlb_forgets_when_the_address_space_changes() -> None:
     assert run(trace, machine={"tlbs": [tagged]}, address_spaces="per-thread")["page_walks"] == 2
 
 
+def walk(pages: list[int], **fields: Any) -> Any:
+    tlb = {"name": "TLB", "entries": 1, "ways": 1, "hit_cycles": 3}
+    machine = {"placement": "contiguous", "tlbs": [tlb], "page_walk": fields}
+    cache = {"name": "L1D", "size": 8192, "ways": 128, "latency_cycles": 5}
+    return run([(4096 * page, 1, R, 0, 0) for page in pages], cache, machine=machine)
+
+
+def test_walk_reads_an_entry_of_each_level_and_pays_for_it() -> None:
+    result = walk([0, 1], start_cycles=7)
+    assert result["page_walk"]["reads_by_level"] == [2, 2, 2, 2]
+    assert (result["page_walk"]["reads_served"], result["page_walk"]["reads_from_memory"]) == ([4], 4)
+    assert result["page_walk"]["walk_cycles"] == 2 * 7 + 4 * 200 + 4 * 5
+    assert result["latency_cycles"] == result["page_walk"]["walk_cycles"] + 2 * 3 + 2 * 200
+
+
+def test_structure_cache_that_hits_lowest_says_where_to_go_on() -> None:
+    caches = [{"level": 3, "entries": 4}, {"level": 2, "entries": 1}]
+    result = walk([0, 512, 513, 0], structure_caches=caches)["page_walk"]
+    assert result["reads_by_level"] == [4, 3, 1, 1]
+    assert result["structure_caches"] == [{"lookups": 4, "hits": 3}, {"lookups": 4, "hits": 1}]
+
+
+def test_nested_walk_reads_24_entries_and_the_nested_tlb_spares_the_host_s() -> None:
+    result = walk([0], host_page_size="4KiB")["page_walk"]
+    assert (result["reads"], result["reads_by_level"], result["host_reads_by_level"]) == (24, [1] * 4, [5] * 4)
+    result = walk([0, 1], host_page_size="4KiB", nested_tlb_entries=8)["page_walk"]
+    assert (result["host_walks"], result["nested_tlb"]) == (6, {"lookups": 10, "hits": 4})
+
+
 def test_contiguous_placement_puts_pages_side_by_side() -> None:
     long = {"name": "L1D", "size": 8192, "ways": 1, "line_size": 8192}
     trace = [(4096 * page, 1, R, 0, 0) for page in (7, 100)]
