@@ -136,6 +136,7 @@ impl Run {
                 let done = self.kernel.exec(pid, name);
                 if self.outcome(cpu, pid, done)?.is_some() {
                     *self.task(pid) = Task::new(*entry, self.seed, pid.0);
+                    self.show_registers(pid);
                     return Ok(Step::Again);
                 }
             }
@@ -221,6 +222,7 @@ impl Run {
 
     fn start_child(&mut self, cpu: usize, child: Pid, task: Task) {
         self.tasks.insert(child, task);
+        self.show_registers(child);
         let now = self.cpus[cpu].now;
         self.make_ready(child, now);
     }
@@ -375,8 +377,11 @@ impl Run {
 
     /// Text, data and stack, which no program makes.
     fn image_region(&self, pid: Pid, name: &str) -> Option<(u64, u64)> {
-        let space = self.kernel.process(pid)?.space?;
-        let region = self.kernel.vm().space(space).named(name)?;
+        let process = self.kernel.process(pid)?;
+        if let Some((guard, end)) = process.thread_stack.filter(|_| name == "stack") {
+            return Some(((guard + 1) << 12, (end - guard - 1) << 12));
+        }
+        let region = self.kernel.vm().space(process.space?).named(name)?;
         let is_image = matches!(region.kind, RegionKind::Text | RegionKind::Data | RegionKind::Stack);
         is_image.then_some((region.start << 12, region.pages() << 12))
     }
@@ -410,7 +415,7 @@ impl Run {
     }
 
     /// What `ps` shows of the program: where it is, and its loop counters.
-    fn show_registers(&mut self, pid: Pid) {
+    pub(super) fn show_registers(&mut self, pid: Pid) {
         let task = &self.tasks[&pid];
         if let Some(process) = self.kernel.process_mut(pid) {
             process.program_counter = task.next;

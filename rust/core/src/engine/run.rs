@@ -226,6 +226,7 @@ impl Run {
         match self.kernel.spawn(INIT, &name) {
             Ok(pid) => {
                 self.tasks.insert(pid, Task::new(self.entries[index], self.seed, pid.0));
+                self.show_registers(pid);
                 self.make_ready(pid, time);
             }
             Err(error) => self.kernel.note(format!("{name} could not start: {error}")),

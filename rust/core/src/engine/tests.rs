@@ -77,7 +77,7 @@ fn program() -> impl Strategy<Value = Value> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, max_shrink_iters: 200, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 400, max_shrink_iters: 200, ..ProptestConfig::default() })]
 
     /// The caller's pieces change nothing, memory's books balance, every picosecond belongs to one account.
     #[test]
@@ -249,4 +249,24 @@ fn two_cpus_run_two_processes_at_once() {
         json!({"name": "two", "processes": [{"name": "a", "program": program}, {"name": "b", "program": program}]});
     let makespan = |cpus| run_on(&machine(cpus, "16MiB"), &scenario, 1 << 20).unwrap()["makespan_ns"].as_f64().unwrap();
     assert!(makespan(2) < 0.6 * makespan(1));
+}
+
+#[test]
+fn threads_have_stacks_of_their_own_with_a_guard_page() {
+    let result = run(json!([
+        {"op": "thread", "child": [{"op": "touch", "region": "stack", "offset": 4096 * 2040, "count": 8}]},
+        {"op": "wait_child"},
+        {"op": "touch", "region": "stack", "count": 4},
+        {"op": "thread", "child": [
+            {"op": "mmap", "region": "below", "size": 4096},
+            {"op": "touch", "region": "below"},
+            {"op": "touch", "region": "stack", "pattern": "list", "indices": [0, 2047]},
+        ]},
+        {"op": "wait_child"},
+    ]));
+    assert_eq!(process(&result, 3)["faults"], json!({"first_touch": 8}));
+    assert_eq!(process(&result, 2)["faults"], json!({"first_touch": 4}));
+    assert_eq!(process(&result, 4)["faults"], json!({"first_touch": 3}));
+    // The stack of the first thread has gone with it.
+    assert!(result["memory"]["frames_peak"].as_u64().unwrap() < 40);
 }

@@ -3,7 +3,8 @@
 use super::process::{End, INIT, Pid, Process, State};
 use super::{Account, Kernel, KernelError, Ledger, image};
 use crate::base::Picos;
-use crate::vm::{OutOfMemory, SegmentationFault};
+use crate::vm::address_space::Permissions;
+use crate::vm::{MapRequest, OutOfMemory, SegmentationFault};
 
 /// The signal that cannot be caught.
 const SIGKILL: i32 = 9;
@@ -63,9 +64,25 @@ impl Kernel {
         self.clone_into(parent, self.costs.kernel.fork.clone_vm_ns)
     }
 
-    /// A thread as `pthread_create` makes it, as far as this floor knows threads: a child in the same address space.
+    /// A thread as `pthread_create` makes it, as far as this floor knows threads: a child in the same address space with a
+    /// stack of its own, as large as the limit, and a guard page beneath.
     pub fn thread(&mut self, parent: Pid) -> Result<Pid, KernelError> {
-        self.clone_into(parent, self.costs.kernel.fork.thread_ns)
+        let space = self.space_of(parent)?;
+        self.check_limit(parent)?;
+        let fail = |error| KernelError::Map { pid: parent, error };
+        let pages = self.costs.kernel.stack_limit.bytes() >> 12;
+        let guard = self.vm.space(space).gap(pages + 1, 0).map_err(fail)?;
+        let pid = self.next_pid;
+        let (names, parts) = ([format!("guard of {pid}"), format!("stack of {pid}")], [(guard, 1), (guard + 1, pages)]);
+        for (name, (start, pages)) in names.iter().zip(parts) {
+            let is_guard = start == guard;
+            let permissions = if is_guard { Permissions::NONE } else { Permissions::READ_WRITE };
+            let request = MapRequest { name, start: Some(start), pages, permissions, page_order: 0, is_shared: false };
+            self.vm.map(space, &request).map_err(fail)?;
+        }
+        let child = self.clone_into(parent, self.costs.kernel.fork.thread_ns)?;
+        self.processes.get_mut(&child).expect("it was just made").thread_stack = Some((guard, guard + 1 + pages));
+        Ok(child)
     }
 
     /// Replaces a process's memory by the image of a program.
@@ -214,7 +231,13 @@ impl Kernel {
         process.ended_at = Some(self.now);
         process.open_files.clear();
         let (parent, children) = (process.parent, std::mem::take(&mut process.children));
-        let work = self.vm.exit(space);
+        let stack = process.thread_stack.take().filter(|_| self.vm.users(space) > 1);
+        // Stacks have small pages, so that giving one back takes no memory.
+        let unmapped = stack.and_then(|(start, end)| self.vm.unmap(space, start, end).ok());
+        let mut work = self.vm.exit(space);
+        if let Some(stack) = unmapped {
+            work += stack;
+        }
         if self.vm.users(space) == 0 {
             self.forget(space, None);
         }

@@ -275,6 +275,9 @@ impl Kernel {
     pub fn account(&mut self, pid: Pid, cost: Ledger) {
         if let Some(process) = self.processes.get_mut(&pid) {
             process.ledger += cost;
+        } else if let Some(process) = self.reaped.iter_mut().rev().find(|process| process.pid == pid) {
+            // It ended just now, and was waited for at once.
+            process.ledger += cost;
         }
     }
 

@@ -94,6 +94,8 @@ pub struct Process {
     pub is_orphan: bool,
     /// Its parent waits for it to call exec or end.
     pub is_vfork_child: bool,
+    /// Pages of a thread's own stack, its guard page first.
+    pub thread_stack: Option<(u64, u64)>,
     /// Descriptors that are open: 0, 1 and 2 at the start; a fork copies them.
     pub open_files: Vec<u32>,
     /// Forks that it made.
@@ -129,6 +131,7 @@ impl Process {
             end: None,
             is_orphan: false,
             is_vfork_child: false,
+            thread_stack: None,
             open_files: vec![0, 1, 2],
             forks: 0,
             images_at_fork: 0,
