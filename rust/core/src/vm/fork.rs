@@ -19,7 +19,7 @@ impl VirtualMemory {
         let regions: Vec<_> =
             self.space(parent).regions().map(|region| (region.start, region.end, region.object)).collect();
         let mut last_pfn = None;
-        for (start, end, object) in regions {
+        for &(start, end, object) in &regions {
             if let Some((object, _)) = object {
                 self.objects.retain(object, end - start);
                 continue;
@@ -38,7 +38,13 @@ impl VirtualMemory {
             }
         }
         work.tables = (self.tables.len() - tables_before) as u64;
-        let resident_pages = if is_on_demand { self.space(parent).resident_pages } else { work.resident_pages() };
+        let resident_pages = if is_on_demand {
+            let of_objects = regions.iter().filter(|(_, _, object)| object.is_some());
+            let left_out: u64 = of_objects.map(|&(start, end, _)| self.not_shared(parent_root, root, start, end)).sum();
+            self.space(parent).resident_pages - left_out
+        } else {
+            work.resident_pages()
+        };
         self.space_mut(parent).recent = None;
         let mut space = self.space(parent).twin(root);
         space.resident_pages = resident_pages;
@@ -106,6 +112,17 @@ impl VirtualMemory {
         self.tables.set(copy, shared);
         self.frames.retain(self.tables.pfn(table), 0);
         work.shared_tables += 1;
+    }
+
+    /// Pages of a range that are in memory for a parent, in tables that its child does not share.
+    fn not_shared(&self, parent_root: TableId, root: TableId, start: u64, end: u64) -> u64 {
+        let pages = |chunk| match chunk {
+            Chunk::Table { table, vpn, from, to, .. } if self.tables.directory(root, vpn, &self.frames).is_none() => {
+                self.tables.entries(table)[from..to].iter().filter(|entry| entry.is_present()).count() as u64
+            }
+            _ => 0,
+        };
+        self.tables.chunks(parent_root, start, end, &self.frames).into_iter().map(pages).sum()
     }
 
     /// Whether the table of level 1 above a page is one that a fork left to be copied.
