@@ -3,6 +3,24 @@
 use crate::base::Picos;
 use crate::kernel::{Account, Ledger, Pid};
 
+/// Up to where a cpu runs on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limit {
+    /// What others do may matter from then on.
+    pub horizon: Picos,
+    /// The caller wants to look at the run then.
+    pub until: Picos,
+    /// The caller wants to be asked after so many events.
+    pub events: u64,
+}
+
+impl Limit {
+    /// Whichever comes first.
+    pub fn time(self) -> Picos {
+        self.horizon.min(self.until)
+    }
+}
+
 /// A cpu.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Cpu {

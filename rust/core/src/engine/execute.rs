@@ -1,7 +1,8 @@
 //! Executing a program: one instruction after the other, until time is up or the process cannot go on.
 
 use super::addresses::Overlap;
-use super::result::ForkRecord;
+use super::cpu::Limit;
+use super::measure::ForkRecord;
 use super::run::{Run, RunError};
 use super::task::{Task, TouchState, Wait};
 use crate::base::Picos;
@@ -16,23 +17,6 @@ use std::sync::Arc;
 /// Page-table entries that a call goes through in the time of a usual step: long calls count for more, so that the caller
 /// is asked often enough.
 const ENTRIES_PER_EVENT: u64 = 8;
-
-/// Up to where a cpu runs on.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Limit {
-    /// What others do may matter from then on.
-    pub horizon: Picos,
-    /// The caller wants to look at the run then.
-    pub until: Picos,
-    /// The caller wants to be asked after so many events.
-    pub events: u64,
-}
-
-impl Limit {
-    fn time(self) -> Picos {
-        self.horizon.min(self.until)
-    }
-}
 
 /// What an instruction leads to.
 enum Step {

@@ -1,6 +1,8 @@
-//! How long something took, each time.
+//! How long something took, each time, and what forks copied.
 
 use crate::base::Picos;
+use crate::kernel::Pid;
+use crate::vm::work::ForkWork;
 use serde_json::{Value, json};
 
 /// Durations in the order in which they ended.
@@ -39,5 +41,31 @@ impl Measure {
             "p99_ns": rank(99),
             "max_ns": sorted.last(),
         })
+    }
+}
+
+/// One fork.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ForkRecord {
+    /// When it was called.
+    pub at: Picos,
+    /// By whom.
+    pub pid: Pid,
+    /// The child.
+    pub child: Pid,
+    /// How long it took.
+    pub time: Picos,
+    /// What it copied.
+    pub work: ForkWork,
+}
+
+impl ForkRecord {
+    /// As a result shows it.
+    pub fn row(&self) -> Value {
+        let mut row = json!({"at_ns": self.at, "pid": self.pid, "child": self.child, "time_ns": self.time});
+        if let (Some(row), Ok(Value::Object(work))) = (row.as_object_mut(), serde_json::to_value(self.work)) {
+            row.extend(work);
+        }
+        row
     }
 }

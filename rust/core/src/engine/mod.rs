@@ -17,6 +17,6 @@ mod task;
 #[cfg(test)]
 mod tests;
 
-pub use measure::Measure;
-pub use result::{ForkRecord, RunResult};
+pub use measure::{ForkRecord, Measure};
+pub use result::RunResult;
 pub use run::{Run, RunError, RunOptions};

@@ -1,28 +1,13 @@
 //! What a run came to.
 
+use super::measure::ForkRecord;
 use super::run::Run;
-use crate::base::Picos;
 use crate::base::rng::{FNV_START, fnv1a};
-use crate::kernel::{Account, Ledger, Pid};
+use crate::kernel::{Account, Ledger};
 use crate::memory::config::{CacheConfig, MachineConfig, TlbConfig};
 use crate::memory::stats::{LevelStats, MemoryStats, TlbStats};
-use crate::vm::work::{FaultCounts, ForkWork};
+use crate::vm::work::FaultCounts;
 use serde_json::{Map, Value, json};
-
-/// One fork.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ForkRecord {
-    /// When it was called.
-    pub at: Picos,
-    /// By whom.
-    pub pid: Pid,
-    /// The child.
-    pub child: Pid,
-    /// How long it took.
-    pub time: Picos,
-    /// What it copied.
-    pub work: ForkWork,
-}
 
 /// The result of a run, as a tree.
 #[derive(Clone, Debug, PartialEq)]
@@ -103,14 +88,4 @@ fn hierarchy(machine: &MachineConfig, stats: &MemoryStats) -> Value {
         "references": stats.references,
         "latency_cycles": stats.latency_cycles,
     })
-}
-
-impl ForkRecord {
-    fn row(&self) -> Value {
-        let mut row = json!({"at_ns": self.at, "pid": self.pid, "child": self.child, "time_ns": self.time});
-        if let (Some(row), Ok(Value::Object(work))) = (row.as_object_mut(), serde_json::to_value(self.work)) {
-            row.extend(work);
-        }
-        row
-    }
 }

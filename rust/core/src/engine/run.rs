@@ -1,10 +1,8 @@
 //! The run of a scenario: who runs where, and until when.
 
 use super::addresses::Addresses;
-use super::cpu::Cpu;
-use super::execute::Limit;
-use super::measure::Measure;
-use super::result::ForkRecord;
+use super::cpu::{Cpu, Limit};
+use super::measure::{ForkRecord, Measure};
 use super::task::{Task, Wait};
 use crate::base::{ConfigError, Picos};
 use crate::kernel::{Account, INIT, Kernel, KernelError, KernelOptions, Ledger, Pid, State};
