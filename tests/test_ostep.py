@@ -14,6 +14,7 @@ import runq
 import runq.cli
 from hypothesis import given
 from hypothesis import strategies as st
+from ostep_program import Captured, assert_refused, json_of, output_of
 from reference.paging_policy import paging_policy as reference
 from runq import ostep
 from runq.ostep.page_replacement import POLICIES
@@ -23,31 +24,6 @@ CASES = json.loads((GOLDEN / "index.json").read_text())["cases"]
 BELADY = [1, 2, 3, 4, 1, 2, 5, 1, 2, 3, 4, 5]
 
 PAGES = st.lists(st.integers(0, 7), min_size=1, max_size=60)
-Captured = pytest.CaptureFixture[bytes]
-
-
-def output_of(captured: Captured, *arguments: str) -> str:
-    code = runq.cli.run(["ostep", *arguments])
-    out, err = captured.readouterr()
-    assert (code, err) == (0, b"")
-    return out.decode()
-
-
-def json_of(captured: Captured, *arguments: str) -> Any:
-    text = output_of(captured, *arguments, "--json")
-    assert text.count("\n") == 1
-    return json.loads(text)
-
-
-def assert_refused(captured: Captured, arguments: list[str], words: list[str]) -> None:
-    """Exit code 2, nothing on stdout, one line on stderr that holds the words."""
-    code = runq.cli.run(["ostep", *arguments])
-    out, err = captured.readouterr()
-    assert (code, out) == (2, b"")
-    assert err.startswith(b"runq: error: ")
-    assert err.count(b"\n") == 1
-    for word in words:
-        assert word in err.decode()
 
 
 # The tools' own output.
@@ -276,7 +252,7 @@ def test_exercises_cost_nothing_where_they_are_not_used() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-@pytest.mark.parametrize("command", [(), ("paging-policy",), ("fork",)])
+@pytest.mark.parametrize("command", [(), ("paging-policy",), ("fork",), ("scheduler",)])
 def test_help_has_examples(command: tuple[str, ...], capsysbinary: Captured) -> None:
     assert "Examples:\n" in output_of(capsysbinary, *command, "--help")
 

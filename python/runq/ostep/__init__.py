@@ -9,5 +9,17 @@
 
 from runq.ostep.fork_tree import ForkResult, Step, fork
 from runq.ostep.paging_policy import Access, PagingResult, paging_policy
+from runq.ostep.scheduler import JobTimes, SchedulerResult, Slice, scheduler
 
-__all__ = ["Access", "ForkResult", "PagingResult", "Step", "fork", "paging_policy"]
+__all__ = [
+    "Access",
+    "ForkResult",
+    "JobTimes",
+    "PagingResult",
+    "SchedulerResult",
+    "Slice",
+    "Step",
+    "fork",
+    "paging_policy",
+    "scheduler",
+]

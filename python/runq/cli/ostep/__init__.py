@@ -8,6 +8,7 @@ import click
 
 from runq.cli.ostep.fork import fork
 from runq.cli.ostep.paging_policy import paging_policy
+from runq.cli.ostep.scheduler import scheduler
 
 __all__ = ["ostep"]
 
@@ -24,8 +25,9 @@ def ostep() -> None:
       runq ostep paging-policy -s 1 -n 10 -p LRU      an exercise
       runq ostep paging-policy -s 1 -n 10 -p LRU -c   and its answers
       runq ostep fork -A a+b,b+c,b- -c --json
+      runq ostep scheduler -p SJF -l 30,10,20 -c
     """
 
 
-for _command in (fork, paging_policy):
+for _command in (fork, paging_policy, scheduler):
     ostep.add_command(_command)

@@ -1,4 +1,4 @@
-"""What the commands of `runq ostep` share: options, how numbers are read, how lines are printed."""
+"""What the commands of `runq ostep` share: options, how numbers are read and added up, how lines are printed."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, islice
@@ -8,7 +8,7 @@ import click
 
 from runq.errors import ConfigError
 
-__all__ = ["argument_lines", "integer", "json_option", "print_lines", "radix_int", "solve_option"]
+__all__ = ["argument_lines", "integer", "json_option", "mean", "print_lines", "radix_int", "solve_option"]
 
 _LINES_AT_ONCE = 1000
 
@@ -38,6 +38,18 @@ def argument_lines(arguments: Mapping[str, Any]) -> Iterator[str]:
     for name, value in arguments.items():
         yield f"ARG {name} {value}"
     yield ""
+
+
+def mean(times: Iterable[float]) -> float:
+    """The mean, added up from left to right.
+
+    So the tools do it; `sum` corrects roundings since Python 3.12, and a last digit may differ.
+    """
+    total, count = 0.0, 0
+    for time in times:
+        total += time
+        count += 1
+    return total / count
 
 
 def print_lines(*parts: Iterable[str]) -> None:
