@@ -212,6 +212,24 @@ def test_a_row_of_an_unknown_kind_is_not_predicted(name: str, column: str, value
 
 
 @pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("fork", "op,page_size,resident_mb,call_us_min\nfork,4k,512,1\nclone_vm,2m,512,1\n"),
+        ("fork-scattered", "first_touch_order,state,resident_mb,fork_ms_min\nrandom,clean,512,1\n"),
+        ("cow-faults", "event,page_size,order,touches,per_touch_ns_min\nfirst_touch_write,4k,random,131072,1\n"),
+        ("syscalls", "test,parameter,unit,min\nmunmap_resident,512MB_4k,us,1\nexit_to_waitpid,512MB_2m,us,1\n"),
+    ],
+)
+def test_a_row_that_does_not_fit_into_memory_is_not_predicted(name: str, text: str, tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("\ufeff" + text.replace("\n", "\r\n"), encoding="utf-8", newline="")
+    small = runq.machines.load("granite-rapids-vm").with_set("memory_size=256MiB")
+    for row in runq.validate(name, small, measured=path).rows:
+        assert row.predicted is None
+        assert "memory" in row.note
+
+
+@pytest.mark.parametrize(
     ("text", "words"),
     [
         ("a,b\n1,2\n", ["rows.csv", "must have the columns op, page_size, resident_mb, call_us_min", "a, b"]),

@@ -22,7 +22,7 @@ class Row(NamedTuple):
 def read_rows(path: Path, experiment: Experiment) -> list[Row]:
     """The rows of a file; an error names the file, the line and the column."""
     try:
-        with path.open(newline="", encoding="utf-8") as file:
+        with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file, strict=True)
             metric = _metric(path, experiment, reader.fieldnames or [])
             return [_row(f"{path}: line {reader.line_num}", cells, experiment, metric) for cells in reader]

@@ -2,12 +2,17 @@
 
 from typing import Any
 
+from runq.errors import SimulationError
 from runq.machine import Machine
 from runq.scenario import ProcessSpec, Scenario
 from runq.simulate import simulate
 from runq.simulate_result import SimulateResult
 
-__all__ = ["exit_op", "fork", "measure", "op", "run", "wait"]
+__all__ = ["NotRun", "exit_op", "fork", "measure", "op", "run", "wait"]
+
+
+class NotRun(Exception):  # noqa: N818 - it is caught and told as a note
+    """A row that the machine cannot run to its end; says why."""
 
 
 def op(name: str, /, **fields: Any) -> dict[str, Any]:
@@ -30,5 +35,11 @@ exit_op = op("exit")
 
 
 def run(program: list[dict[str, Any]], machine: Machine, seed: int) -> SimulateResult:
-    """Runs one process."""
-    return simulate(Scenario(name="validation", processes=[ProcessSpec("test", program)]), machine, seed=seed)
+    """Runs one process. Raises `NotRun` if it is ended before its end."""
+    try:
+        result = simulate(Scenario(name="validation", processes=[ProcessSpec("test", program)]), machine, seed=seed)
+    except SimulationError as error:
+        raise NotRun(str(error)) from None
+    if result.log:
+        raise NotRun(result.log[0].text)
+    return result

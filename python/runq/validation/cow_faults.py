@@ -5,7 +5,7 @@ from typing import Any
 
 from runq.machine import Machine
 from runq.validation._experiment import Column, Experiment, Parameters, Prediction, Tell
-from runq.validation._run import fork, measure, op, run, wait
+from runq.validation._run import NotRun, fork, measure, op, run, wait
 
 __all__ = ["EXPERIMENT"]
 
@@ -42,7 +42,10 @@ class CowFaults:
         predictions = []
         for done, row in enumerate(rows):
             tell(done, len(rows))
-            predictions.append(_predict(row, machine, seed))
+            try:
+                predictions.append(_predict(row, machine, seed))
+            except NotRun as reason:
+                predictions.append(Prediction(None, str(reason)))
         return predictions
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from runq.machine import Machine
 from runq.validation._experiment import Column, Experiment, Parameters, Prediction, Tell
-from runq.validation._run import exit_op, fork, measure, op, run, wait
+from runq.validation._run import NotRun, exit_op, fork, measure, op, run, wait
 
 __all__ = ["EXPERIMENT"]
 
@@ -49,9 +49,12 @@ class Fork:
                 predictions.append(Prediction(None, problem))
                 continue
             size = (row["page_size"], row["resident_mb"])
-            if size not in known:
-                known[size] = _times_ns(str(row["page_size"]), float(row["resident_mb"]), machine, seed)
-            predictions.append(Prediction(known[size][str(row["op"])] / 1000))
+            try:
+                if size not in known:
+                    known[size] = _times_ns(str(row["page_size"]), float(row["resident_mb"]), machine, seed)
+                predictions.append(Prediction(known[size][str(row["op"])] / 1000))
+            except NotRun as reason:
+                predictions.append(Prediction(None, str(reason)))
         return predictions
 
 
@@ -67,10 +70,8 @@ def _problem(row: Parameters) -> str:
 def _times_ns(page_size: str, resident_mb: float, machine: Machine, seed: int) -> dict[str, float]:
     """The least time of each call, in ns."""
     size = round(resident_mb * (1 << 20))
-    is_huge = page_size == "2m" and size >= 2 << 20
-    # What does not fill a huge page has small ones.
-    unit = 2 << 20 if is_huge and size % (2 << 20) == 0 else 4096
-    fill = [op("touch", region="heap", unit=unit)] if size else []
+    # Every 4 KiB, also of huge pages: what does not fill one, or finds none free, has small ones.
+    fill = [op("touch", region="heap")] if size else []
     program = [op("mmap", region="heap", size=size, page_size=_PAGE_SIZES[page_size])] if size else []
     forks: list[str] = []
 

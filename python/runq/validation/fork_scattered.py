@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from runq.machine import Machine
 from runq.validation._experiment import Column, Experiment, Parameters, Prediction, Tell
-from runq.validation._run import fork, op, run, wait
+from runq.validation._run import NotRun, fork, op, run, wait
 
 __all__ = ["EXPERIMENT"]
 
@@ -31,7 +31,10 @@ class ForkScattered:
         predictions = []
         for done, row in enumerate(rows):
             tell(done, len(rows))
-            predictions.append(_predict(row, machine, seed))
+            try:
+                predictions.append(_predict(row, machine, seed))
+            except NotRun as reason:
+                predictions.append(Prediction(None, str(reason)))
         return predictions
 
 

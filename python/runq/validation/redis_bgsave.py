@@ -7,7 +7,7 @@ from runq.machine import Machine
 from runq.scenarios.snapshot import ENTRY_BYTES, OBJECT_BYTES, value_slot_bytes
 from runq.scenarios.snapshot import Parameters as SnapshotParameters
 from runq.validation._experiment import Column, Experiment, Parameters, Prediction, Tell
-from runq.validation._run import fork, op, run, wait
+from runq.validation._run import NotRun, fork, op, run, wait
 
 if TYPE_CHECKING:
     import numpy as np
@@ -64,7 +64,10 @@ class RedisBgsave:
             if server is None or server.shape != (row["n_keys"], row["value_bytes"]):
                 server = _Server(int(row["n_keys"]), int(row["value_bytes"]), seed)
             pages = server.dirty_pages(row)
-            predictions.append(Prediction(_pages_copied(server, pages, machine, seed)))
+            try:
+                predictions.append(Prediction(_pages_copied(server, pages, machine, seed)))
+            except NotRun as reason:
+                predictions.append(Prediction(None, str(reason)))
         return predictions
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from runq.machine import Machine
 from runq.validation._experiment import Column, Experiment, Parameters, Prediction, Tell
-from runq.validation._run import exit_op, measure, op, run, wait
+from runq.validation._run import NotRun, exit_op, measure, op, run, wait
 
 __all__ = ["EXPERIMENT"]
 
@@ -35,7 +35,10 @@ class Syscalls:
         predictions = []
         for done, row in enumerate(rows):
             tell(done, len(rows))
-            predictions.append(_predict(str(row["test"]), str(row["parameter"]), str(row["unit"]), machine, seed))
+            try:
+                predictions.append(_predict(str(row["test"]), str(row["parameter"]), str(row["unit"]), machine, seed))
+            except NotRun as reason:
+                predictions.append(Prediction(None, str(reason)))
         return predictions
 
 
@@ -64,8 +67,7 @@ def _predict(test: str, parameter: str, unit: str, machine: Machine, seed: int) 
 def _fill(size: int, page_size: str) -> list[dict[str, object]]:
     if size == 0:
         return []
-    unit = 2 << 20 if page_size == "2MiB" and size % (2 << 20) == 0 else 4096
-    return [op("mmap", region="memory", size=size, page_size=page_size), op("touch", region="memory", unit=unit)]
+    return [op("mmap", region="memory", size=size, page_size=page_size), op("touch", region="memory")]
 
 
 def _munmap_ns(size: int, page_size: str, machine: Machine, seed: int) -> float:
