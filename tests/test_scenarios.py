@@ -195,6 +195,11 @@ def test_huge_pages_and_on_demand_fork_are_cheaper() -> None:
     assert times[0] > 10 * times[2]
 
 
+def test_what_does_not_fill_a_huge_page_has_small_ones() -> None:
+    fork = runq.simulate("fork-latency", resident="5MiB", page_size="2MiB").forks[-1]
+    assert (fork.huge_dirtied, fork.dirtied + fork.scattered) == (2, 256)
+
+
 def test_fork_of_8_gib_is_quick_to_simulate() -> None:
     r = runq.simulate("fork-latency", resident="8GiB", state="clean", repeats=1)
     assert r.forks[-1].clean == 1 << 21

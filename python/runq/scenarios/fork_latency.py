@@ -16,8 +16,6 @@ from runq.simulate_result import SimulateResult
 
 __all__ = ["Parameters", "build", "outcome"]
 
-_UNITS = {"4KiB": 4096, "2MiB": 2 << 20}
-
 
 class Parameters(msgspec.Struct, frozen=True, kw_only=True):
     """What can be changed.
@@ -45,7 +43,8 @@ def build(parameters: Parameters) -> Scenario:
         raise ConfigError("scenario.resident", "must be at least 1 B", "0")
     if parameters.repeats < 1:
         raise ConfigError("scenario.repeats", "must be at least 1", str(parameters.repeats))
-    write: dict[str, Any] = {"op": "touch", "region": "heap", "unit": _UNITS[parameters.page_size]}
+    # Every 4 KiB, also of huge pages: what does not fill one, or finds none free, has small ones.
+    write: dict[str, Any] = {"op": "touch", "region": "heap"}
     first = write | ({"pattern": "chase"} if parameters.state == "scattered" else {})
     fork: list[dict[str, Any]] = [{"op": "fork", "child": [{"op": "exit"}]}, {"op": "wait_child"}]
     again: list[dict[str, Any]] = [] if parameters.state == "clean" else [write]
