@@ -5,7 +5,7 @@
 //! dirty.
 
 use super::kernel::{self, Dirty, Kernel, Requests};
-use super::words::{Buffer, WALK, count_flags, count_walks, count_writes, of_cpu};
+use super::words::{Buffer, WALK, count_flags, count_flags_and_walks, count_writes, of_cpu};
 use crate::base::Rng;
 use crate::memory::config::{ReplacementKind, StreamKind};
 use crate::memory::geometry::Geometry;
@@ -382,10 +382,14 @@ fn run_row<'a>(levels: &'a mut [Level], flow: Flow<'a>, stores: Stores, stats: &
             Stores::WriteBack { presented: false } => Dirty::Never,
         };
         let tally = level.kernel.run(requests, dirty, &mut level.out);
-        let (writes, victims) = count_flags(level.out.words());
+        let (writes, victims, walks) = if flow.walks > 0 {
+            count_flags_and_walks(level.out.words())
+        } else {
+            let (writes, victims) = count_flags(level.out.words());
+            (writes, victims, 0)
+        };
         let positions: &[u16] = if requests.positions.is_empty() { &[] } else { &level.out.positions };
         let asks = Requests { words: &level.out.words, count: level.out.len, positions, from_cpu: false };
-        let walks = if flow.walks > 0 { count_walks(level.out.words()) } else { 0 };
         let next = Flow { requests: asks, writes, victims, walks };
         let stats = &mut stats[level.index];
         stats.reads += flow.demand() - flow.writes;

@@ -92,9 +92,15 @@ for_this_cpu! {
 }
 
 for_this_cpu! {
-    /// How many of the words are reads of page walks.
-    fn count_walks(words: &[u64]) -> u64 {
-        words.iter().map(|word| (word >> 62) & 1).sum()
+    /// [`count_flags`], and how many of the words are reads of page walks.
+    fn count_flags_and_walks(words: &[u64]) -> (u64, u64, u64) {
+        let (mut stores, mut victims, mut walks) = (0, 0, 0);
+        for word in words {
+            stores += word & FOR_STORE;
+            victims += (word / DIRTY_VICTIM) & 1;
+            walks += (word / WALK) & 1;
+        }
+        (stores, victims, walks)
     }
 }
 
@@ -118,6 +124,8 @@ mod tests {
 
     #[test]
     fn flags_are_counted_apart() {
-        assert_eq!(count_flags(&[64, 64 | FOR_STORE, 128 | DIRTY_VICTIM, 192 | FOR_STORE]), (2, 1));
+        let words = [64, 64 | FOR_STORE, 128 | DIRTY_VICTIM, 192 | FOR_STORE, 256 | WALK];
+        assert_eq!(count_flags(&words), (2, 1));
+        assert_eq!(count_flags_and_walks(&words), (2, 1, 1));
     }
 }
