@@ -8,6 +8,7 @@
 """
 
 from runq.ostep.fork_tree import ForkResult, Step, fork
+from runq.ostep.mlfq import MlfqJob, MlfqResult, mlfq
 from runq.ostep.paging_policy import Access, PagingResult, paging_policy
 from runq.ostep.scheduler import JobTimes, SchedulerResult, Slice, scheduler
 
@@ -15,11 +16,14 @@ __all__ = [
     "Access",
     "ForkResult",
     "JobTimes",
+    "MlfqJob",
+    "MlfqResult",
     "PagingResult",
     "SchedulerResult",
     "Slice",
     "Step",
     "fork",
+    "mlfq",
     "paging_policy",
     "scheduler",
 ]

@@ -8,11 +8,21 @@ import click
 
 from runq.errors import ConfigError
 
-__all__ = ["argument_lines", "integer", "json_option", "mean", "print_lines", "radix_int", "solve_option"]
+__all__ = [
+    "argument_lines",
+    "compat_option",
+    "integer",
+    "json_option",
+    "mean",
+    "print_lines",
+    "radix_int",
+    "solve_option",
+]
 
 _LINES_AT_ONCE = 1000
 
 solve_option = click.option("-c", "--compute", "solve", is_flag=True, help="Tell the answers.")
+compat_option = click.option("--compat/--no-compat", default=True, help="Do as the tool does, bugs included (default).")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the answers as one line of JSON.")
 
 
@@ -20,7 +30,10 @@ def radix_int(value: str) -> int:
     """Reads an integer as Python's `optparse` does: `0x1f`, `0b11` and, after a zero, octal."""
     radix = {"0x": 16, "0b": 2}.get(value[:2].lower(), 8 if value[:1] == "0" else 10)
     try:
-        return int(value, radix)
+        number = int(value, radix)
+        # What is too long to be printed is refused as well.
+        str(number)
+        return number
     except ValueError:
         raise click.BadParameter(f"{value!r} is not a valid integer.") from None
 
