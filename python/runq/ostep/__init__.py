@@ -8,6 +8,7 @@
 """
 
 from runq.ostep.fork_tree import ForkResult, Step, fork
+from runq.ostep.lottery import LotteryResult, lottery
 from runq.ostep.mlfq import MlfqJob, MlfqResult, mlfq
 from runq.ostep.paging_policy import Access, PagingResult, paging_policy
 from runq.ostep.scheduler import JobTimes, SchedulerResult, Slice, scheduler
@@ -16,6 +17,7 @@ __all__ = [
     "Access",
     "ForkResult",
     "JobTimes",
+    "LotteryResult",
     "MlfqJob",
     "MlfqResult",
     "PagingResult",
@@ -23,6 +25,7 @@ __all__ = [
     "Slice",
     "Step",
     "fork",
+    "lottery",
     "mlfq",
     "paging_policy",
     "scheduler",

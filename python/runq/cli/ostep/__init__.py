@@ -7,6 +7,7 @@ Functions that make lines give them without their end, take what was simulated, 
 import click
 
 from runq.cli.ostep.fork import fork
+from runq.cli.ostep.lottery import lottery
 from runq.cli.ostep.mlfq import mlfq
 from runq.cli.ostep.paging_policy import paging_policy
 from runq.cli.ostep.scheduler import scheduler
@@ -30,5 +31,5 @@ def ostep() -> None:
     """
 
 
-for _command in (fork, mlfq, paging_policy, scheduler):
+for _command in (fork, lottery, mlfq, paging_policy, scheduler):
     ostep.add_command(_command)
