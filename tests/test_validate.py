@@ -21,7 +21,7 @@ REACHED = {
     "cow-faults": (0.04, 0.18),
     "fork": (0.06, 0.20),
     "fork-scattered": (0.03, 0.09),
-    "lat-mem": (0.07, 0.21),
+    "lat-mem": (0.07, 0.23),
     "redis-bgsave": (0.02, 0.09),
     "syscalls": (0.10, 0.30),
     "tlb": (0.07, 0.24),
