@@ -252,7 +252,9 @@ def test_exercises_cost_nothing_where_they_are_not_used() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-@pytest.mark.parametrize("command", [(), ("paging-policy",), ("fork",), ("scheduler",), ("mlfq",), ("lottery",)])
+@pytest.mark.parametrize(
+    "command", [(), ("paging-policy",), ("fork",), ("scheduler",), ("mlfq",), ("lottery",), ("process-run",)]
+)
 def test_help_has_examples(command: tuple[str, ...], capsysbinary: Captured) -> None:
     assert "Examples:\n" in output_of(capsysbinary, *command, "--help")
 

@@ -11,6 +11,7 @@ from runq.ostep.fork_tree import ForkResult, Step, fork
 from runq.ostep.lottery import LotteryResult, lottery
 from runq.ostep.mlfq import MlfqJob, MlfqResult, mlfq
 from runq.ostep.paging_policy import Access, PagingResult, paging_policy
+from runq.ostep.process_run import ProcessRunResult, process_run
 from runq.ostep.scheduler import JobTimes, SchedulerResult, Slice, scheduler
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "MlfqJob",
     "MlfqResult",
     "PagingResult",
+    "ProcessRunResult",
     "SchedulerResult",
     "Slice",
     "Step",
@@ -28,5 +30,6 @@ __all__ = [
     "lottery",
     "mlfq",
     "paging_policy",
+    "process_run",
     "scheduler",
 ]

@@ -10,6 +10,7 @@ from runq.cli.ostep.fork import fork
 from runq.cli.ostep.lottery import lottery
 from runq.cli.ostep.mlfq import mlfq
 from runq.cli.ostep.paging_policy import paging_policy
+from runq.cli.ostep.process_run import process_run
 from runq.cli.ostep.scheduler import scheduler
 
 __all__ = ["ostep"]
@@ -31,5 +32,5 @@ def ostep() -> None:
     """
 
 
-for _command in (fork, lottery, mlfq, paging_policy, scheduler):
+for _command in (fork, lottery, mlfq, paging_policy, process_run, scheduler):
     ostep.add_command(_command)
