@@ -1,30 +1,11 @@
 //! One access to memory, and the fault that it may cost.
 
 use super::address_space::{Access, Recent, Region};
-use super::frames::{Pfn, ZERO_PAGE};
+use super::frames::ZERO_PAGE;
 use super::page_table::{Entry, Place};
 use super::virtual_memory::{OutOfMemory, SpaceId, VirtualMemory, frame_in, order_of};
-use super::work::FaultKind;
+use super::work::{FaultKind, Touch};
 use std::fmt;
-
-/// An access that memory allowed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Touch {
-    /// The fault that it cost.
-    pub fault: Option<FaultKind>,
-    /// Whether the stack grew as well.
-    pub stack_grew: bool,
-    /// Pages that TLBs may hold as they were before.
-    pub invalidated: u64,
-    /// Tables that were copied since another process shared them.
-    pub tables_copied: u64,
-    /// Whether the page of an object had to be made.
-    pub is_fresh: bool,
-    /// The frame.
-    pub pfn: Pfn,
-    /// log2 of the frames of its page.
-    pub order: u32,
-}
 
 /// An access outside of all regions, or one that the region does not allow.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

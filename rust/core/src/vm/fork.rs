@@ -1,8 +1,9 @@
 //! fork: a second address space that shows the same pages until one of the two writes.
 
+use super::config::ForkPolicy;
 use super::frames::ZERO_PAGE;
 use super::page_table::{Chunk, Entry, Place, TableId};
-use super::virtual_memory::{ForkPolicy, OutOfMemory, SpaceId, VirtualMemory, order_of};
+use super::virtual_memory::{OutOfMemory, SpaceId, VirtualMemory, order_of};
 use super::work::ForkWork;
 
 impl VirtualMemory {

@@ -5,6 +5,8 @@
 
 pub mod address_space;
 mod audit;
+mod config;
+mod evict;
 mod fault;
 mod fork;
 pub mod frames;
@@ -17,7 +19,9 @@ mod teardown;
 mod virtual_memory;
 pub mod work;
 
-pub use fault::{AccessError, SegmentationFault, Touch};
+pub use config::{ForkPolicy, VmConfig};
+pub use fault::{AccessError, SegmentationFault};
 pub use protect::ProtectError;
 pub use teardown::HeapError;
-pub use virtual_memory::{ForkPolicy, Image, MapRequest, OutOfMemory, SpaceId, VirtualMemory, VmConfig, WalkPath};
+pub use virtual_memory::{Image, MapRequest, OutOfMemory, SpaceId, VirtualMemory, WalkPath};
+pub use work::Touch;

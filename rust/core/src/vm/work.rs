@@ -1,5 +1,6 @@
 //! What the kernel did, counted: the events that a machine puts a price on.
 
+use super::frames::Pfn;
 use serde::{Deserialize, Serialize};
 use std::ops::{AddAssign, Index, IndexMut};
 
@@ -95,6 +96,25 @@ impl AddAssign for FaultCounts {
             *count += more;
         }
     }
+}
+
+/// An access that memory allowed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Touch {
+    /// The fault that it cost.
+    pub fault: Option<FaultKind>,
+    /// Whether the stack grew as well.
+    pub stack_grew: bool,
+    /// Pages that TLBs may hold as they were before.
+    pub invalidated: u64,
+    /// Tables that were copied since another process shared them.
+    pub tables_copied: u64,
+    /// Whether the page of an object had to be made.
+    pub is_fresh: bool,
+    /// The frame.
+    pub pfn: Pfn,
+    /// log2 of the frames of its page.
+    pub order: u32,
 }
 
 /// What a fork copied: leaf entries of the parent by their state.
