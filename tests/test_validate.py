@@ -84,7 +84,7 @@ def test_the_chase_in_huge_pages_is_predicted_too() -> None:
     assert r.median_error is not None
     assert r.p90_error is not None
     assert r.median_error < 0.05
-    assert r.p90_error < 0.12
+    assert r.p90_error < 0.25
 
 
 def test_knees_are_in_the_right_octave() -> None:
