@@ -27,6 +27,7 @@ PEER_ACCESSES = 2_000_000
 REFERENCE_ACCESSES = 50_000
 TEXT_REPEATS = 4
 PARSING_GOAL = 200.0
+FORKS = 5
 FAILS_BELOW = 1 / 3
 
 
@@ -58,7 +59,7 @@ def main() -> int:
     print(f"runq {runq.__version__}, Python {platform.python_version()}, {platform.machine()}, {passes} passes")
     print(f"  {'':42} {'trace':8} {'median':>8} {'best':>8} {'by cpu':>8} {'goal':>8}")
     rates: list[Measured] = []
-    for measured in (*replays(loaded, passes), *parsing(passes)):
+    for measured in (*replays(loaded, passes), *parsing(passes), *paging(passes)):
         print(measured.line(), flush=True)
         rates.append(measured)
     peers = beside_us(loaded, short=arguments.short)
@@ -107,6 +108,24 @@ def parsing(passes: int) -> Iterator[Measured]:
             read = (runq.replay(path, machine).read_seconds for _ in range(passes))
             seconds = [(each, each) for each in read]
             yield _rate(f"parsing {path.suffix[1:]}", "ls", path.stat().st_size / 1e6, seconds, PARSING_GOAL, "MB/s")
+
+
+def paging(passes: int) -> Iterator[Measured]:
+    """Pages of 4 KiB: first touches of 39 GiB and the end of the process; forks of 8 GiB, first touches included."""
+    machine = runq.Machine(caches=[runq.Cache("L1D", size="32KiB", ways=8)])
+    fork = {"op": "repeat", "times": FORKS, "body": [{"op": "fork", "child": []}, {"op": "wait_child"}]}
+    for work, size, after, pages, goal in (
+        ("first touches", "39GiB", [], 39 << 18, 10.0),
+        ("fork, entries copied", "8GiB", [fork], FORKS * 8 << 18, 2.1),
+    ):
+        program = [{"op": "mmap", "region": "heap", "size": size}, {"op": "touch", "region": "heap"}, *after]
+        scenario = runq.Scenario(name=work, processes=[runq.ProcessSpec("p", program)])
+        seconds = []
+        for _ in range(passes):
+            start = time.process_time()
+            result = runq.simulate(scenario, machine)
+            seconds.append((result.simulate_seconds, time.process_time() - start))
+        yield _rate(work, "pages", pages / 1e6, seconds, goal, "M/s")
 
 
 def _goal(row: Row, trace: str) -> float:
