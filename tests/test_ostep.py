@@ -253,7 +253,8 @@ def test_exercises_cost_nothing_where_they_are_not_used() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [(), ("paging-policy",), ("fork",), ("scheduler",), ("mlfq",), ("lottery",), ("process-run",)]
+    "command",
+    [(), ("paging-policy",), ("fork",), ("scheduler",), ("mlfq",), ("lottery",), ("process-run",), ("multi",)],
 )
 def test_help_has_examples(command: tuple[str, ...], capsysbinary: Captured) -> None:
     assert "Examples:\n" in output_of(capsysbinary, *command, "--help")

@@ -10,17 +10,20 @@
 from runq.ostep.fork_tree import ForkResult, Step, fork
 from runq.ostep.lottery import LotteryResult, lottery
 from runq.ostep.mlfq import MlfqJob, MlfqResult, mlfq
+from runq.ostep.multi import CpuUse, MultiResult, multi
 from runq.ostep.paging_policy import Access, PagingResult, paging_policy
 from runq.ostep.process_run import ProcessRunResult, process_run
 from runq.ostep.scheduler import JobTimes, SchedulerResult, Slice, scheduler
 
 __all__ = [
     "Access",
+    "CpuUse",
     "ForkResult",
     "JobTimes",
     "LotteryResult",
     "MlfqJob",
     "MlfqResult",
+    "MultiResult",
     "PagingResult",
     "ProcessRunResult",
     "SchedulerResult",
@@ -29,6 +32,7 @@ __all__ = [
     "fork",
     "lottery",
     "mlfq",
+    "multi",
     "paging_policy",
     "process_run",
     "scheduler",

@@ -9,6 +9,7 @@ import click
 from runq.cli.ostep.fork import fork
 from runq.cli.ostep.lottery import lottery
 from runq.cli.ostep.mlfq import mlfq
+from runq.cli.ostep.multi import multi
 from runq.cli.ostep.paging_policy import paging_policy
 from runq.cli.ostep.process_run import process_run
 from runq.cli.ostep.scheduler import scheduler
@@ -32,5 +33,5 @@ def ostep() -> None:
     """
 
 
-for _command in (fork, lottery, mlfq, paging_policy, process_run, scheduler):
+for _command in (fork, lottery, mlfq, multi, paging_policy, process_run, scheduler):
     ostep.add_command(_command)
