@@ -50,7 +50,7 @@ pub fn simulate<'py>(
 #[pyfunction]
 pub fn processes_at(py: Python<'_>, machine: &str, scenario: &str, options: &str, at_ns: f64) -> PyResult<String> {
     let at = Picos::from_nanos_f64(at_ns)
-        .ok_or_else(|| Failure::from(ConfigError::new("at_ns", "must be 0 to 1e16", at_ns)))?;
+        .ok_or_else(|| Failure::from(ConfigError::new("at_ns", "must be 0 to 1e14", at_ns)))?;
     let mut run = py.detach(|| new_run(machine, scenario, options))?;
     drive(py, &mut run, at, None)?;
     let kernel = run.kernel();

@@ -26,7 +26,7 @@ impl Measure {
     pub fn summary(&self) -> Value {
         let mut sorted = self.times.clone();
         sorted.sort_unstable();
-        let total: Picos = sorted.iter().copied().sum();
+        let total = sorted.iter().map(|&time| u128::from(time.0)).sum::<u128>() as f64 / 1000.0;
         let rank = |percent: usize| {
             let index = (sorted.len() * percent).div_ceil(100).max(1) - 1;
             sorted.get(index).copied()
@@ -34,7 +34,7 @@ impl Measure {
         json!({
             "count": sorted.len(),
             "total_ns": total,
-            "mean_ns": if sorted.is_empty() { 0.0 } else { total.nanos() / sorted.len() as f64 },
+            "mean_ns": if sorted.is_empty() { 0.0 } else { total / sorted.len() as f64 },
             "min_ns": sorted.first(),
             "median_ns": rank(50),
             "p90_ns": rank(90),

@@ -34,6 +34,12 @@ pub enum RunError {
     /// The kernel cannot start.
     #[error(transparent)]
     Kernel(#[from] KernelError),
+    /// It goes on for too long.
+    #[error("{name} runs for more than {} s of simulated time", Picos::RUN_MAX.nanos() / 1e9)]
+    Time {
+        /// The scenario.
+        name: String,
+    },
     /// The machine is a guest, and its host has no memory left.
     #[error("the host has no memory left for the guest: {} frames are in use", .0.frames)]
     Host(crate::memory::OutOfMemory),
@@ -154,6 +160,9 @@ impl Run {
                     return Ok(true);
                 }
                 self.run_cpu(cpu, Limit { horizon, until, events: stop })?;
+                if self.cpus[cpu].now > Picos::RUN_MAX {
+                    return Err(RunError::Time { name: self.scenario.name.clone() });
+                }
                 continue;
             }
             self.start_due();

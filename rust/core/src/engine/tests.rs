@@ -237,6 +237,14 @@ fn what_cannot_be_names_process_and_reason() {
 }
 
 #[test]
+fn time_ends_in_an_error_before_it_wraps() {
+    let program = json!([{"op": "repeat", "times": 100_000, "body": [{"op": "compute", "ns": 1e14}]}]);
+    let scenario = json!({"name": "ages", "processes": [{"name": "p", "program": program}]});
+    let error = run_on(&machine(1, "16MiB"), &scenario, 1 << 20).unwrap_err();
+    assert_eq!(error.to_string(), "ages runs for more than 100000 s of simulated time");
+}
+
+#[test]
 fn waiting_without_children_does_nothing() {
     let result = run(json!([{"op": "wait_child"}, {"op": "wait_children"}, {"op": "compute", "ns": 5}]));
     assert_eq!(process(&result, 2)["exit_code"], 0);
