@@ -81,6 +81,7 @@ def test_random_jobs_are_those_of_the_seed() -> None:
         ("-l 10:-5,5:10", ["jlist[0]: must have a run time", "10:-5"]),
         ("-l 999999:1,2:1", ["jlist: must run for at most 1000000 in all, got 1000001"]),
         (f"-l {4300 * '9'}:1,1:1", ["jlist: must run for at most 1000000 in all, got far more"]),
+        (f"-l {1000 * '101:1,'}1:1", ["jlist: must need at most 100000000 draws times jobs, got 101102001"]),
         ("--draws 3", ["--draws"]),
         ("10:1", ["10:1"]),
     ],

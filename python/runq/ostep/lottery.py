@@ -17,6 +17,8 @@ __all__ = ["Draw", "LotteryResult", "draw_number", "lottery", "play", "prepare"]
 _MOST_JOBS = 100_000
 # What jobs may need in all: for every unit there may be a draw, and every draw is a line.
 _MOST_TIME = 1_000_000
+# Draws times jobs: every job is looked at in every draw.
+_MOST_LOOKS = 100_000_000
 _MOST_TICKETS = 1_000_000_000
 # Draws are below it.
 _NUMBERS = 1_000_001
@@ -75,7 +77,8 @@ def lottery(
         seed: of random jobs and of the draws.
 
     Raises:
-        ConfigError: an option is out of its range, or the jobs run for more than 1,000,000 in all.
+        ConfigError: an option is out of its range, or the jobs run for more than 1,000,000 in all, or draws times
+            jobs are more than 100,000,000.
     """
     drawn, rng = prepare(jlist, jobs=jobs, maxlen=maxlen, maxticket=maxticket, quantum=quantum, seed=seed)
     return LotteryResult(winners=tuple(draw.winner for draw in play(drawn, rng, quantum)))
@@ -100,6 +103,9 @@ def prepare(
         )
     if quantum < 1:
         raise ConfigError("quantum", "must be at least 1", str(quantum))
+    looks = sum(-(-length // quantum) for length, _ in drawn) * len(drawn)
+    if looks > _MOST_LOOKS:
+        raise ConfigError("jlist", f"must need at most {_MOST_LOOKS} draws times jobs", str(looks))
     return drawn, rng
 
 
