@@ -56,7 +56,7 @@ class KernelError(RunqError):
     """A system call of a simulated process that was refused, or that ended the process."""
 
 
-class SegmentationFault(KernelError):
+class SegmentationFault(KernelError):  # noqa: N818 (what every kernel calls it)
     """An access that no region allows. The process has ended; others go on."""
 
     def __init__(self, message: str, pid: int, address: int, access: str, region: str | None) -> None:
@@ -67,7 +67,7 @@ class SegmentationFault(KernelError):
         self.region = region
 
 
-class OutOfMemory(KernelError):
+class OutOfMemory(KernelError):  # noqa: N818 (what every kernel calls it)
     """Memory was full and the calling process was ended for it; `pid` is None if nobody could be ended."""
 
     def __init__(self, message: str, pid: int | None) -> None:
