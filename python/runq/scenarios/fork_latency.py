@@ -64,10 +64,10 @@ def outcome(parameters: Parameters, result: SimulateResult) -> dict[str, Any]:
     pages = max(1, parse_size("scenario.resident", parameters.resident) // 4096)
     last = result.forks[-1] if result.forks else None
     return {
-        "fork_ns_min": times[0] if times else 0.0,
-        "fork_ns_median": times[len(times) // 2] if times else 0.0,
-        "first_fork_ns": result.forks[0].time_ns if result.forks else 0.0,
-        "fork_ns_per_page": times[0] / pages if times else 0.0,
+        "fork_ns_min": times[0] if times else None,
+        "fork_ns_median": times[len(times) // 2] if times else None,
+        "first_fork_ns": result.forks[0].time_ns if result.forks else None,
+        "fork_ns_per_page": times[0] / pages if times else None,
         "tables_copied": last.tables if last else 0,
         "tables_shared": last.shared_tables if last else 0,
     }

@@ -149,7 +149,7 @@ def outcome(parameters: Parameters, result: SimulateResult) -> dict[str, Any]:
     """Pages copied, peak memory, and what the fork and the slowest write held up."""
     copied = result.faults.get("cow_copy", 0) + result.faults.get("huge_cow", 0)
     server = next(process for process in result.processes if process.name == "redis")
-    fork_ns = result.forks[0].time_ns if result.forks else 0.0
+    fork_ns = result.forks[0].time_ns if result.forks else None
     resident = server.resident_pages or result.memory.frames_peak - copied
     return {
         "pages_copied": copied,
@@ -157,7 +157,7 @@ def outcome(parameters: Parameters, result: SimulateResult) -> dict[str, Any]:
         "copied_share": copied / max(1, resident),
         "peak_memory_bytes": _PAGE * result.memory.frames_peak,
         "fork_ns": fork_ns,
-        "write_ns_median": result.measures["write"].median_ns if "write" in result.measures else 0.0,
-        "write_ns_max": result.measures["write"].max_ns if "write" in result.measures else 0.0,
+        "write_ns_median": result.measures["write"].median_ns if "write" in result.measures else None,
+        "write_ns_max": result.measures["write"].max_ns if "write" in result.measures else None,
         "writes": result.measures["write"].count if "write" in result.measures else 0,
     }
