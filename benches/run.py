@@ -59,7 +59,7 @@ def main() -> int:
     print(f"runq {runq.__version__}, Python {platform.python_version()}, {platform.machine()}, {passes} passes")
     print(f"  {'':42} {'trace':8} {'median':>8} {'best':>8} {'by cpu':>8} {'goal':>8}")
     rates: list[Measured] = []
-    for measured in (*replays(loaded, passes), *parsing(passes), *paging(passes)):
+    for measured in (*replays(loaded, passes), *parsing(passes), *paging(passes), *scheduling(passes)):
         print(measured.line(), flush=True)
         rates.append(measured)
     peers = beside_us(loaded, short=arguments.short)
@@ -126,6 +126,23 @@ def paging(passes: int) -> Iterator[Measured]:
             result = runq.simulate(scenario, machine)
             seconds.append((result.simulate_seconds, time.process_time() - start))
         yield _rate(work, "pages", pages / 1e6, seconds, goal, "M/s")
+
+
+def scheduling(passes: int) -> Iterator[Measured]:
+    """Slices of a hundred jobs that take turns; and M/M/4 at 80 %, where a job comes, is served and forgotten."""
+    turns = runq.sched.RoundRobin(time_slice_us=1)
+    seconds = []
+    for _ in range(passes):
+        start = time.process_time()
+        result = runq.schedule({"service_us": [30_000] * 100}, turns)
+        seconds.append((result.schedule_seconds, time.process_time() - start))
+    yield _rate("scheduling events, round robin", "", result.events / 1e6, seconds, 10.0, "M/s")
+    seconds = []
+    for _ in range(passes):
+        start = time.process_time()
+        done = runq.benchmarks.mmc(servers=4, utilization=0.8, jobs=4_000_000, seed=1)
+        seconds.append((done["seconds"], time.process_time() - start))
+    yield _rate("jobs of M/M/4 at 80 %", "", done["jobs"] / 1e6, seconds, 4.0, "M/s")
 
 
 def _goal(row: Row, trace: str) -> float:

@@ -8,7 +8,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from runq import machines, trace
+from runq import machines, sched, trace
 from runq._core import __version__
 from runq.errors import (
     ConfigError,
@@ -32,7 +32,8 @@ from runq.simulate import page_replacement, simulate
 from runq.simulate_result import SimulateResult
 
 if TYPE_CHECKING:
-    from runq import scenarios, validation
+    from runq import benchmarks, scenarios, validation
+    from runq._schedule import ScheduleResult, schedule, schedule_zoo
     from runq.validation import ValidationResult, validate
 
 __all__ = [
@@ -50,6 +51,7 @@ __all__ = [
     "ReplayResult",
     "RunqError",
     "Scenario",
+    "ScheduleResult",
     "SegmentationFault",
     "SimulateResult",
     "SimulationError",
@@ -61,10 +63,14 @@ __all__ = [
     "TracePipeError",
     "ValidationResult",
     "__version__",
+    "benchmarks",
     "machines",
     "page_replacement",
     "replay",
     "scenarios",
+    "sched",
+    "schedule",
+    "schedule_zoo",
     "simulate",
     "trace",
     "validate",
@@ -73,8 +79,12 @@ __all__ = [
 
 # What takes time to import and is not always needed.
 _LAZY = {
+    "ScheduleResult": "runq._schedule",
     "ValidationResult": "runq.validation",
+    "benchmarks": "runq.benchmarks",
     "scenarios": "runq.scenarios",
+    "schedule": "runq._schedule",
+    "schedule_zoo": "runq._schedule",
     "validate": "runq.validation",
     "validation": "runq.validation",
 }

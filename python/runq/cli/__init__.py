@@ -11,6 +11,7 @@ from runq import __version__
 from runq.cli.machines import machines
 from runq.cli.ostep import ostep
 from runq.cli.replay import replay
+from runq.cli.schedule import schedule
 from runq.cli.simulate import ps, scenarios, simulate
 from runq.cli.trace import trace
 from runq.cli.validate import validate
@@ -36,6 +37,7 @@ def program() -> None:
       runq machines                                 which machines those are
       runq trace info trace.lackey.xz               what is in a trace
       runq simulate snapshot                        what saving a Redis under writes costs
+      runq schedule --generate 1000 --policy all    one workload under every scheduling policy
       runq validate fork                            predictions beside measurements
     """
 
@@ -45,6 +47,7 @@ program.add_command(ostep)
 program.add_command(replay)
 program.add_command(ps)
 program.add_command(scenarios)
+program.add_command(schedule)
 program.add_command(simulate)
 program.add_command(trace)
 program.add_command(validate)

@@ -7,6 +7,7 @@ use runq_core::base::ConfigError;
 use runq_core::engine::RunError;
 use runq_core::kernel::KernelError;
 use runq_core::replay::ReplayError;
+use runq_core::sched::JobsError;
 use runq_core::trace::TraceError;
 use std::io::ErrorKind;
 
@@ -23,6 +24,8 @@ pub enum Failure {
     Kernel(KernelError),
     /// A scenario that cannot be run to its end.
     Run(RunError),
+    /// Jobs that a policy does not bring to their end.
+    Jobs(JobsError),
 }
 
 impl From<ConfigError> for Failure {
@@ -49,6 +52,7 @@ impl From<Failure> for PyErr {
             Failure::Config(error) => raise(py, "ConfigError", (error.path, error.rule, error.value)),
             Failure::Replay(error) => raise(py, "ReplayError", (error.to_string(),)),
             Failure::Kernel(error) => raise_kernel(py, &error),
+            Failure::Jobs(error) => raise(py, "SimulationError", (error.to_string(),)),
             Failure::Run(error) => raise(py, "SimulationError", (error.to_string(),)),
             Failure::Trace(error) => raise(py, trace_class(&error), (error.to_string(),)),
         })

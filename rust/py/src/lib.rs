@@ -14,6 +14,8 @@ mod pump;
 mod reader;
 mod replay;
 mod replay_json;
+mod schedule;
+mod schedule_policy;
 mod simulate;
 mod source;
 mod trace;
@@ -33,6 +35,8 @@ mod _core {
     use super::replay::{Replayed, replay};
     #[pymodule_export]
     use super::replay_json::replay_json;
+    #[pymodule_export]
+    use super::schedule::{policy_check, queue_fcfs, schedule, schedule_open};
     #[pymodule_export]
     use super::simulate::{Simulated, page_replacement, processes_at, simulate};
     #[pymodule_export]
