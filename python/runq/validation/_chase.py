@@ -32,10 +32,10 @@ def _once(addresses: "NDArray[np.uint64]", machine: Machine, seed: int) -> float
     import numpy as np
 
     count = len(addresses)
-    # Who builds the chain touches it in order of address: that decides which frames and table entries are neighbours.
+    # A chain is built by storing at each place where the next is: pages are first touched in the order of the chase.
     order = np.random.Generator(np.random.PCG64(seed)).permutation(addresses)
     warmup = min(max(count, -(-_WARMUP_MIN // count) * count), _WARMUP_MAX)
     counted = min(count, _COUNTED_MAX)
-    trace = np.concatenate([addresses, np.resize(order, warmup + counted)])
-    result = replay(trace, machine, warmup=count + warmup, dependent=True, seed=seed)
+    trace = np.resize(order, warmup + counted)
+    result = replay(trace, machine, warmup=warmup, dependent=True, seed=seed)
     return result.latency_cycles / counted * 1000 / machine.frequency_mhz
