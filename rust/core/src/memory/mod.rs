@@ -2,6 +2,7 @@
 
 pub mod batch;
 pub mod cache;
+pub mod causes;
 pub mod config;
 pub mod directory;
 pub mod geometry;
@@ -17,6 +18,7 @@ pub mod replacement;
 pub mod stats;
 pub mod tlb;
 
+pub use causes::{Cause, Causes};
 pub use config::MachineConfig;
 pub use geometry::Geometry;
 pub use hierarchy::{Mapping, MemorySystem, OutOfMemory, Outcome, PageRange, Reference};

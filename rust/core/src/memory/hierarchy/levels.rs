@@ -40,6 +40,8 @@ pub(super) struct Levels {
     pub transfer_cycles: u64,
     /// Levels at which the reference under way missed once more than its `missed` says.
     pub missed_again: Vec<u8>,
+    /// Whether causes of misses are told.
+    pub tracks_causes: bool,
 }
 
 impl Levels {
@@ -88,6 +90,7 @@ impl Levels {
             memory_latency_cycles: u64::from(machine.memory_latency_cycles),
             transfer_cycles: u64::from(machine.transfer_cycles),
             missed_again: Vec::with_capacity(8),
+            tracks_causes: false,
             levels,
         }
     }

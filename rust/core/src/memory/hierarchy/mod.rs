@@ -10,6 +10,7 @@ mod requests;
 #[cfg(test)]
 mod tests;
 
+use super::causes::Causes;
 use super::config::{MachineConfig, PageSize};
 use super::page::PageSizes;
 use super::page_table::PageTable;
@@ -62,6 +63,8 @@ pub struct Outcome {
     pub walked: bool,
     /// Bit `i` is set if cache `i` of the machine's list missed on demand; see [`MemorySystem::missed_again`].
     pub missed: u32,
+    /// Why they missed; empty unless causes are tracked ([`MemorySystem::track_causes`]).
+    pub causes: Causes,
 }
 
 /// A page was touched for the first time and physical memory is full.
@@ -153,6 +156,26 @@ impl MemorySystem {
         Ok(self.refer(reference, translated, paddr))
     }
 
+    /// Simulates an access of the kernel to data of its own: no translation and no TLB, but coherence and caches. The address
+    /// is physical, and the host's under nested paging; it may lie beyond the machine's memory.
+    pub fn access_physical(&mut self, cpu: u32, paddr: u64, kind: AccessKind) -> Outcome {
+        debug_assert!(paddr >> 63 == 0, "addresses lie below 2^63");
+        let reference = Reference { vaddr: paddr, bytes: 1, kind, cpu, asid: 0, ip: 0 };
+        self.refer(&reference, Translated::default(), paddr)
+    }
+
+    /// From now on outcomes tell why references missed. What the caches hold by then is nobody's. Nothing else changes: with
+    /// or without it, latencies and counters are the same.
+    pub fn track_causes(&mut self) {
+        self.levels.tracks_causes = true;
+    }
+
+    /// Tells who runs on a cpu from now on: whose accesses the next ones are, for the causes of misses. `u32::MAX` is the
+    /// kernel, whose also the accesses of [`MemorySystem::access_physical`] are, whoever runs.
+    pub fn set_thread(&mut self, cpu: u32, thread: u32) {
+        let _ = (cpu, thread);
+    }
+
     /// Drops the translation of the page of that size around `vaddr` from the TLBs of a cpu, and what its structure caches
     /// hold of the address space, as `invlpg` does.
     pub fn invalidate_page(&mut self, cpu: u32, asid: u32, vaddr: u64, page_size: PageSize) {
@@ -191,13 +214,14 @@ impl MemorySystem {
         let cpu = cpu as usize;
         let is_fetch = kind == AccessKind::Fetch;
         let clock = if self.has_clock { self.clock() } else { 0 };
-        let request = Request { paddr, ip, cpu, clock, is_transfer: false, missed: 0 };
-        let (latency_cycles, missed) = self.levels.reference(request, bytes.max(1), kind);
+        let request = Request { paddr, ip, cpu, clock, is_transfer: false, missed: 0, causes: Causes::default() };
+        let (latency_cycles, missed, causes) = self.levels.reference(request, bytes.max(1), kind);
         let latency_cycles = translated.latency_cycles + latency_cycles;
         self.references += 1;
         self.fetches += u64::from(is_fetch);
         self.latency_cycles += latency_cycles;
-        Outcome { latency_cycles, translation_cycles: translated.latency_cycles, walked: translated.walked, missed }
+        let Translated { latency_cycles: translation_cycles, walked } = translated;
+        Outcome { latency_cycles, translation_cycles, walked, missed, causes }
     }
 
     /// Levels that the last reference missed at once more than [`Outcome::missed`] tells: one item for each time.
@@ -293,8 +317,8 @@ impl MemorySystem {
 }
 
 impl Levels {
-    /// A reference of a cpu. Returns its latency and the levels that missed.
-    fn reference(&mut self, mut request: Request, bytes: u32, kind: AccessKind) -> (u64, u32) {
+    /// A reference of a cpu. Returns its latency, the levels that missed, and why.
+    fn reference(&mut self, mut request: Request, bytes: u32, kind: AccessKind) -> (u64, u32, Causes) {
         let (cpu, paddr) = (request.cpu, request.paddr);
         let is_store = kind == AccessKind::Write;
         self.missed_again.clear();
@@ -311,6 +335,6 @@ impl Levels {
         if self.directory.is_some() {
             self.after_reference(cpu, paddr, is_store);
         }
-        (latency_cycles + upgrade_cycles, request.missed)
+        (latency_cycles + upgrade_cycles, request.missed, request.causes)
     }
 }

@@ -1,6 +1,7 @@
 //! What levels ask of one another: the requests of the specification, each a method, passed from the cpu outwards.
 
 use super::super::cache::Victim;
+use super::super::causes::{Cause, Causes};
 use super::super::directory::CpuSet;
 use super::super::prefetch::{PAGE_BITS, Trigger};
 use super::levels::{Levels, MEMORY};
@@ -18,6 +19,8 @@ pub(super) struct Request {
     pub is_transfer: bool,
     /// A bit for each level that missed on demand.
     pub missed: u32,
+    /// Why they missed, if that is tracked.
+    pub causes: Causes,
 }
 
 /// What a level that asked for a line is told.
@@ -156,6 +159,9 @@ impl Levels {
             self.missed_again.push(level.place);
         }
         request.missed |= bit;
+        if self.tracks_causes {
+            request.causes.note(level.place, Cause::Capacity);
+        }
     }
 
     /// A dirty victim of the level inside. Where there is no level, memory takes it.

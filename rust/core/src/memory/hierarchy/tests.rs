@@ -391,3 +391,23 @@ fn supplied_translation_in_a_guest_is_backed_by_the_host() {
     assert!(system.access_mapped(&reference, &mapping).unwrap().walked);
     assert_eq!(walks(&system).reads, 24);
 }
+
+#[test]
+fn access_of_the_kernel_is_not_translated_and_may_lie_beyond_memory() {
+    let mut system = walking(&json!({"host_page_size": "4KiB"}));
+    let beyond = 1 << 50;
+    let first = system.access_physical(0, beyond, AccessKind::Write);
+    let second = system.access_physical(0, beyond, AccessKind::Read);
+    assert_eq!((first.latency_cycles, second.latency_cycles, first.translation_cycles), (100, 5, 0));
+    let stats = system.stats();
+    assert_eq!((stats.references, stats.tlbs[0].lookups, stats.page_walks), (2, 0, 0));
+    assert_eq!((stats.levels[0][0].writes, stats.levels[0][0].reads), (1, 1));
+}
+
+#[test]
+fn access_of_the_kernel_takes_part_in_coherence() {
+    let mut s = two_cpus();
+    assert_eq!(s.access_physical(0, 64, AccessKind::Write).latency_cycles, 200);
+    assert_eq!(s.access_physical(1, 64, AccessKind::Read).latency_cycles, 100);
+    assert_eq!(s.stats().coherence.transfers, 1);
+}
