@@ -87,6 +87,11 @@ pub trait Scheduler {
     /// A running task blocks or ends.
     fn leave(&mut self, _id: TaskId, _reason: Leave, _now: Picos) {}
 
+    /// Whether a task that left is still queued, so that its wake-up is cheap: EEVDF's delayed dequeue.
+    fn is_delayed(&self, _id: TaskId) -> bool {
+        false
+    }
+
     /// Whether [`victim`](Self::victim) is worth a question.
     fn is_preemptive(&self) -> bool {
         false

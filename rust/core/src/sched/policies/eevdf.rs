@@ -242,6 +242,10 @@ impl Scheduler for Eevdf {
         self.part(id);
     }
 
+    fn is_delayed(&self, id: TaskId) -> bool {
+        self.entities.get(id.index()).is_some_and(|entity| entity.is_delayed)
+    }
+
     fn is_preemptive(&self) -> bool {
         true
     }
@@ -272,14 +276,42 @@ mod tests {
 
     const MS: u64 = 1_000_000_000;
 
+    fn task(id: u32, weight: u32) -> Task {
+        Task { id: TaskId(id), burst: Picos::NEVER, weight, tickets: 1, priority: 0 }
+    }
+
+    /// Who blocks while it is ahead stays until it is not: it may wake before, or be let go by a pick.
+    #[test]
+    fn a_sleeper_that_is_ahead_is_delayed_until_it_wakes_or_is_let_go() {
+        let mut queue = Eevdf::new(&EevdfConfig::default(), 1);
+        let (first, second) = (TaskId(0), TaskId(1));
+        queue.enqueue(&task(0, 1024), Enqueue::New, Picos::ZERO);
+        queue.enqueue(&task(1, 1024), Enqueue::New, Picos::ZERO);
+        assert_eq!(queue.pick(Picos::ZERO), Some(first));
+        queue.charge(first, Picos(MS / 10), Picos(MS / 10));
+        queue.leave(first, Leave::Blocked, Picos(MS / 10));
+        assert!(queue.is_delayed(first) && !queue.is_delayed(second) && !queue.is_delayed(TaskId(9)));
+        queue.enqueue(&task(0, 1024), Enqueue::Wake, Picos(MS / 10));
+        assert!(!queue.is_delayed(first));
+        assert_eq!(queue.pick(Picos(MS / 10)), Some(second));
+        queue.charge(second, Picos(MS / 5), Picos(MS));
+        queue.leave(second, Leave::Blocked, Picos(MS));
+        assert!(queue.is_delayed(second));
+        assert_eq!(queue.pick(Picos(MS)), Some(first));
+        queue.charge(first, Picos(MS), Picos(2 * MS));
+        queue.leave(first, Leave::Ended, Picos(2 * MS));
+        assert!(queue.is_delayed(second));
+        assert_eq!(queue.pick(Picos(2 * MS)), None);
+        assert!(!queue.is_delayed(second));
+    }
+
     /// Tasks that compute: whatever their weights, nobody is ahead by more than a tick, which is longer than a slice.
     #[test]
     fn nobody_is_ahead_by_more_than_a_tick() {
         for weights in [vec![1024, 1024], vec![1024, 335], vec![88761, 15, 1024], vec![110; 7]] {
             let mut queue = Eevdf::new(&EevdfConfig::default(), 2);
             for (id, &weight) in (0..).zip(&weights) {
-                let task = Task { id: TaskId(id), burst: Picos::NEVER, weight, tickets: 1, priority: 0 };
-                queue.enqueue(&task, Enqueue::New, Picos::ZERO);
+                queue.enqueue(&task(id, weight), Enqueue::New, Picos::ZERO);
             }
             let mut now = Picos::ZERO;
             let mut runs = queue.pick(now).expect("somebody is there");
@@ -292,9 +324,7 @@ mod tests {
                     assert!(service >= -i128::from(4 * MS), "{weights:?}: {service}");
                 }
                 if queue.must_yield(runs, now) {
-                    let weight = weights[runs.index()];
-                    let task = Task { id: runs, burst: Picos::NEVER, weight, tickets: 1, priority: 0 };
-                    queue.enqueue(&task, Enqueue::SliceUsed, now);
+                    queue.enqueue(&task(runs.0, weights[runs.index()]), Enqueue::SliceUsed, now);
                     runs = queue.pick(now).expect("somebody is there");
                 }
             }
