@@ -8,7 +8,7 @@
 //! the corner in which slices of 1.4 ms become 4 ms. Not modelled: groups, slices of a task's own, `NEXT_BUDDY`.
 
 use crate::base::{ConfigError, Picos};
-use crate::sched::keyed::entry;
+use crate::sched::policies::eevdf_queue::{EevdfQueue, Entity, Load};
 use crate::sched::weight::{next_tick, scaling_factor, virtual_time, virtual_time_ceil};
 use crate::sched::{Carry, Enqueue, Leave, Scheduler, Task, TaskId, micros};
 use serde::{Deserialize, Serialize};
@@ -45,34 +45,19 @@ impl EevdfConfig {
     }
 }
 
-#[derive(Clone, Copy, Debug, Default)]
-struct Entity {
-    vruntime: i128,
-    deadline: i128,
-    /// While it is away: how far it was behind the average.
-    lag: i128,
-    weight: u32,
-    /// Of its last enqueue; ties of deadlines go to the smaller.
-    sequence: u64,
-    /// It sleeps, but stays queued until it is no longer ahead.
-    is_delayed: bool,
-}
-
-/// The run queue of one cpu. A pick takes time with the number of queued tasks.
+/// The run queue of one cpu. Every operation takes time with the logarithm of the number of queued tasks; a pick, once
+/// more for each sleeper that it lets go.
 #[derive(Clone, Debug)]
 pub struct Eevdf {
     slice: Picos,
     tick: Picos,
-    entities: Vec<Entity>,
-    queue: Vec<TaskId>,
+    queue: EevdfQueue,
     running: Option<TaskId>,
     /// Up to which virtual time the running one is left in peace.
     protected_until: i128,
     deadline_passed: bool,
-    /// Of all that are queued or run. invariant: `sum` is that of weight times virtual run time.
-    weight: i128,
-    sum: i128,
-    sequence: u64,
+    /// Of all that are queued or run.
+    load: Load,
 }
 
 impl Eevdf {
@@ -81,86 +66,71 @@ impl Eevdf {
         Self {
             slice: config.base_slice_us * scaling_factor(config.machine_cpus.unwrap_or(cpus)),
             tick: config.tick_us,
-            entities: Vec::new(),
-            queue: Vec::new(),
+            queue: EevdfQueue::new(),
             running: None,
             protected_until: 0,
             deadline_passed: false,
-            weight: 0,
-            sum: 0,
-            sequence: 0,
+            load: Load::default(),
         }
     }
 
     /// By how much a task is behind the average of all, in virtual picoseconds; negative if it is ahead.
     pub fn lag(&self, id: TaskId) -> i128 {
-        self.average() - self.entities[id.index()].vruntime
-    }
-
-    fn average(&self) -> i128 {
-        if self.weight == 0 { 0 } else { self.sum.div_euclid(self.weight) }
+        self.load.average() - self.queue.entity(id).vruntime
     }
 
     fn is_eligible(&self, id: TaskId) -> bool {
-        self.entities[id.index()].vruntime * self.weight <= self.sum
+        self.load.reaches(self.queue.entity(id).vruntime)
     }
 
     /// The lag that a task takes along, within two slices or a tick.
     fn lag_kept(&self, id: TaskId) -> i128 {
-        let limit = virtual_time((self.slice * 2).max(self.tick), self.entities[id.index()].weight);
+        let limit = virtual_time((self.slice * 2).max(self.tick), self.queue.entity(id).weight);
         self.lag(id).clamp(-limit, limit)
     }
 
-    fn join(&mut self, id: TaskId) {
-        let Entity { vruntime, weight, .. } = self.entities[id.index()];
-        self.weight += i128::from(weight);
-        self.sum += i128::from(weight) * vruntime;
+    /// Takes a task that is not queued out of the average, with a lag.
+    fn part(&mut self, id: TaskId, lag: i128) {
+        let entity = self.queue.entity_mut(id);
+        self.load.weight -= i128::from(entity.weight);
+        self.load.sum -= i128::from(entity.weight) * entity.vruntime;
+        entity.vruntime = lag;
+        entity.is_delayed = false;
     }
 
-    fn part(&mut self, id: TaskId) {
-        let Entity { vruntime, weight, .. } = self.entities[id.index()];
-        self.weight -= i128::from(weight);
-        self.sum -= i128::from(weight) * vruntime;
-        self.queue.retain(|&queued| queued != id);
+    /// Takes a queued task out of queue and average. Returns its lag.
+    fn let_go(&mut self, id: TaskId) -> i128 {
+        let lag = self.lag_kept(id);
+        // A sleeper earns none.
+        let lag = if self.queue.entity(id).is_delayed { lag.min(0) } else { lag };
+        self.queue.remove(id);
+        self.part(id, lag);
+        lag
     }
 
-    /// Puts a task that is not there where it has its lag again once it is.
+    /// Puts a task that is away where it has its lag again once it is there.
     fn place(&mut self, id: TaskId, is_new: bool) {
-        let average = self.average();
-        let Entity { lag, weight, .. } = self.entities[id.index()];
-        let lag = if self.weight == 0 { 0 } else { lag * (self.weight + i128::from(weight)) / self.weight };
-        let slice = virtual_time(self.slice, weight);
-        let entity = &mut self.entities[id.index()];
+        let Load { weight: others, .. } = self.load;
+        let average = self.load.average();
+        let entity = self.queue.entity_mut(id);
+        let weight = i128::from(entity.weight);
+        let lag = if others == 0 { 0 } else { entity.vruntime * (others + weight) / others };
+        let slice = virtual_time(self.slice, entity.weight);
         entity.vruntime = average - lag;
         entity.deadline = entity.vruntime + if is_new { slice / 2 } else { slice };
-        self.join(id);
-    }
-
-    fn push(&mut self, id: TaskId) {
-        self.sequence += 1;
-        self.entities[id.index()].sequence = self.sequence;
-        self.queue.push(id);
-    }
-
-    /// Of the eligible ones in the queue that with the earliest deadline.
-    fn best(&self) -> Option<TaskId> {
-        let eligible = self.queue.iter().copied().filter(|&id| self.is_eligible(id));
-        eligible.min_by_key(|id| self.order(*id))
-    }
-
-    fn order(&self, id: TaskId) -> (i128, u64) {
-        let entity = &self.entities[id.index()];
-        (entity.deadline, entity.sequence)
+        self.load.weight += weight;
+        self.load.sum += weight * entity.vruntime;
     }
 
     /// A woken task that had never left.
     fn undelay(&mut self, id: TaskId) {
-        self.entities[id.index()].is_delayed = false;
         if self.lag_kept(id) > 0 {
-            self.part(id);
-            self.entities[id.index()].lag = 0;
+            self.queue.remove(id);
+            self.part(id, 0);
             self.place(id, false);
-            self.push(id);
+            self.queue.push(id);
+        } else {
+            self.queue.wake(id);
         }
     }
 }
@@ -168,44 +138,46 @@ impl Eevdf {
 impl Scheduler for Eevdf {
     fn enqueue(&mut self, task: &Task, reason: Enqueue, _now: Picos) {
         let id = task.id;
-        let entity = entry(&mut self.entities, id);
         match reason {
             Enqueue::Preempted | Enqueue::SliceUsed => self.running = None,
             Enqueue::Yielded => {
+                let entity = self.queue.entity_mut(id);
                 entity.deadline += virtual_time(self.slice, entity.weight);
                 self.running = None;
             }
-            Enqueue::Wake if entity.is_delayed => return self.undelay(id),
+            Enqueue::Wake if self.is_delayed(id) => return self.undelay(id),
             Enqueue::New => {
-                *entity = Entity { weight: task.weight, ..Entity::default() };
+                self.queue.set(id, Entity::away(task.weight, 0));
                 self.place(id, true);
             }
-            Enqueue::Wake => self.place(id, false),
+            Enqueue::Wake => {
+                let lag = self.queue.get(id).map_or(0, |entity| entity.vruntime);
+                self.queue.set(id, Entity::away(task.weight, lag));
+                self.place(id, false);
+            }
             Enqueue::Migrated(lag) => {
-                *entity = Entity { weight: task.weight, lag, ..Entity::default() };
+                self.queue.set(id, Entity::away(task.weight, lag));
                 self.place(id, false);
             }
         }
-        self.push(id);
+        self.queue.push(id);
     }
 
     fn remove(&mut self, id: TaskId, _now: Picos) {
-        self.part(id);
+        self.let_go(id);
     }
 
     fn pick(&mut self, _now: Picos) -> Option<TaskId> {
-        while let Some(id) = self.best() {
-            if !self.entities[id.index()].is_delayed {
-                self.queue.retain(|&queued| queued != id);
-                self.running = Some(id);
-                self.protected_until = self.entities[id.index()].deadline;
-                self.deadline_passed = false;
-                return Some(id);
+        while let Some(id) = self.queue.best(self.load) {
+            if self.queue.entity(id).is_delayed {
+                self.let_go(id);
+                continue;
             }
-            // It is eligible: its lag is no longer negative, and a sleeper earns none.
-            self.entities[id.index()].is_delayed = false;
-            self.entities[id.index()].lag = self.lag_kept(id).min(0);
-            self.part(id);
+            self.queue.remove(id);
+            self.running = Some(id);
+            self.protected_until = self.queue.entity(id).deadline;
+            self.deadline_passed = false;
+            return Some(id);
         }
         None
     }
@@ -215,35 +187,34 @@ impl Scheduler for Eevdf {
     }
 
     fn charge(&mut self, id: TaskId, ran: Picos, _now: Picos) {
-        let slice = self.slice;
-        let entity = &mut self.entities[id.index()];
+        let entity = self.queue.entity_mut(id);
         let grown = virtual_time_ceil(ran, entity.weight);
         entity.vruntime += grown;
-        self.sum += i128::from(entity.weight) * grown;
+        self.load.sum += i128::from(entity.weight) * grown;
         if entity.vruntime >= entity.deadline {
-            entity.deadline = entity.vruntime + virtual_time(slice, entity.weight);
+            entity.deadline = entity.vruntime + virtual_time(self.slice, entity.weight);
             self.deadline_passed = true;
         }
     }
 
     fn must_yield(&mut self, id: TaskId, _now: Picos) -> bool {
-        let is_protected = self.entities[id.index()].vruntime < self.protected_until;
+        let is_protected = self.queue.entity(id).vruntime < self.protected_until;
         !self.queue.is_empty() && (self.deadline_passed || !is_protected)
     }
 
     fn leave(&mut self, id: TaskId, reason: Leave, _now: Picos) {
         self.running = None;
         if reason == Leave::Blocked && !self.is_eligible(id) {
-            self.entities[id.index()].is_delayed = true;
-            self.push(id);
-            return;
+            self.queue.entity_mut(id).is_delayed = true;
+            self.queue.push(id);
+        } else {
+            let lag = self.lag_kept(id);
+            self.part(id, lag);
         }
-        self.entities[id.index()].lag = self.lag_kept(id);
-        self.part(id);
     }
 
     fn is_delayed(&self, id: TaskId) -> bool {
-        self.entities.get(id.index()).is_some_and(|entity| entity.is_delayed)
+        self.queue.get(id).is_some_and(|entity| entity.is_delayed)
     }
 
     fn is_preemptive(&self) -> bool {
@@ -253,19 +224,17 @@ impl Scheduler for Eevdf {
     fn victim(&mut self, woken: TaskId, running: &[TaskId], _now: Picos) -> Option<usize> {
         let place = running.iter().position(|&id| Some(id) == self.running)?;
         let runs = running[place];
-        let entity = &self.entities[runs.index()];
+        let entity = self.queue.entity(runs);
         let competes = self.is_eligible(runs);
-        if self.best() != Some(woken) || (competes && entity.vruntime < self.protected_until) {
+        if self.queue.best(self.load) != Some(woken) || (competes && entity.vruntime < self.protected_until) {
             return None;
         }
-        (!competes || entity.deadline >= self.entities[woken.index()].deadline).then_some(place)
+        (!competes || entity.deadline >= self.queue.entity(woken).deadline).then_some(place)
     }
 
     fn give_away(&mut self, _now: Picos) -> Option<(TaskId, Carry)> {
-        let awake = self.queue.iter().copied().filter(|id| !self.entities[id.index()].is_delayed);
-        let id = awake.min_by_key(|&id| (!self.is_eligible(id), self.order(id)))?;
-        let lag = self.lag_kept(id);
-        self.part(id);
+        let id = self.queue.best_awake(self.load)?;
+        let lag = self.let_go(id);
         Some((id, lag))
     }
 }

@@ -2,6 +2,7 @@
 
 mod cfs;
 mod eevdf;
+mod eevdf_queue;
 mod fifo;
 mod lottery;
 mod mlfq;
