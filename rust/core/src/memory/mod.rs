@@ -5,6 +5,7 @@ pub mod cache;
 pub mod causes;
 pub mod config;
 pub mod directory;
+pub mod footprint;
 pub mod geometry;
 pub mod hash;
 pub mod hierarchy;

@@ -1,0 +1,115 @@
+//! Working sets whose units are drawn: how many different ones a number of draws touches, and how many draws come to a
+//! unit that no draw before touched.
+//!
+//! With unit i drawn with odds q_i, t draws touch D(t) = sum of 1 - e^(-q_i t) units, and a draw finds a unit that was not
+//! touched for t draws with odds M(t) = sum of q_i e^(-q_i t), the derivative. LRU with room for C units keeps a unit for
+//! the time t with D(t) = C (Che, Tung & Wang, IEEE JSAC 2002). Both are tables over t by the working set's size.
+
+/// Powers of two of t, by the working set's size, that the table covers.
+const OCTAVE_FIRST: i32 = -24;
+const OCTAVES: usize = 40;
+/// log2 of the points an octave.
+const POINT_BITS: u32 = 3;
+const POINTS: usize = OCTAVES << POINT_BITS;
+
+/// The odds of units: `count` units with odds in proportion to `weight` each.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Class {
+    pub count: f64,
+    pub weight: f64,
+}
+
+/// D and M as shares: of the units, and of the draws.
+#[derive(Clone, Debug)]
+pub(super) struct Draws {
+    table: Vec<[f64; 2]>,
+}
+
+impl Draws {
+    /// Units of these classes.
+    pub fn new(classes: &[Class]) -> Self {
+        let units: f64 = classes.iter().map(|class| class.count).sum();
+        let weights: f64 = classes.iter().map(|class| class.count * class.weight).sum();
+        let point = |index: usize| {
+            let (mut touched, mut untouched) = (0.0, 0.0);
+            for &Class { count, weight } in classes {
+                // Expected draws of one such unit.
+                let draws = weight / weights * units * time(index);
+                touched -= count * libm::expm1(-draws);
+                untouched += count * weight * libm::exp(-draws);
+            }
+            [touched / units, untouched / weights]
+        };
+        Self { table: (0..=POINTS).map(point).collect() }
+    }
+
+    /// The share of units that draws touch, `t` by the number of units, and the odds that a draw finds one untouched for so
+    /// long.
+    #[inline]
+    pub fn at(&self, t: f64) -> [f64; 2] {
+        let first = time(0);
+        if t <= first {
+            return [self.table[0][0] * (t / first), self.table[0][1]];
+        }
+        let shift = 52 - POINT_BITS;
+        let bits = t.to_bits();
+        let place = (bits >> shift).wrapping_sub(first.to_bits() >> shift);
+        #[allow(clippy::cast_possible_truncation, reason = "compared with the points")]
+        let place = place.min(POINTS as u64) as usize;
+        if place == POINTS {
+            return self.table[POINTS];
+        }
+        let rest = (bits & ((1 << shift) - 1)) as f64 / (1u64 << shift) as f64;
+        let ([low_d, low_m], [high_d, high_m]) = (self.table[place], self.table[place + 1]);
+        [low_d + (high_d - low_d) * rest, low_m + (high_m - low_m) * rest]
+    }
+
+    /// After how many draws, by the number of units, that share of the units is touched; infinite where it never is.
+    #[inline]
+    pub fn time_of(&self, share: f64) -> f64 {
+        if share <= self.table[0][0] {
+            return time(0) * (share / self.table[0][0]).max(0.0);
+        }
+        if share >= self.table[POINTS][0].min(1.0 - 1e-9) {
+            return f64::INFINITY;
+        }
+        let high = self.table.partition_point(|point| point[0] < share);
+        let (low, high) = (high - 1, high);
+        let (from, to) = (self.table[low][0], self.table[high][0]);
+        time(low) + (time(high) - time(low)) * ((share - from) / (to - from))
+    }
+}
+
+/// The time of a point.
+fn time(index: usize) -> f64 {
+    let steps = 1u64 << POINT_BITS;
+    let octave = OCTAVE_FIRST + i32::try_from(index as u64 / steps).expect("few octaves");
+    let base = f64::from_bits(u64::try_from(1023 + octave).expect("a normal number") << 52);
+    base * (1.0 + (index as u64 % steps) as f64 / steps as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_units_follow_the_exponential() {
+        let draws = Draws::new(&[Class { count: 1000.0, weight: 1.0 }]);
+        for t in [1e-9, 1e-3, 0.3, 1.0, 4.7] {
+            let [touched, untouched] = draws.at(t);
+            assert!((touched + libm::expm1(-t)).abs() < 2e-3 * touched, "{t}");
+            assert!((untouched - libm::exp(-t)).abs() < 4e-3, "{t}");
+            assert!((draws.time_of(touched) - t).abs() < 1e-9 + 1e-9 * t, "{t}");
+        }
+        assert!(draws.time_of(1.0).is_infinite());
+        assert_eq!(draws.at(0.0), [0.0, 1.0 - 0.0f64.max(1.0 - draws.at(0.0)[1])]);
+    }
+
+    #[test]
+    fn hot_units_are_touched_first() {
+        let draws = Draws::new(&[Class { count: 100.0, weight: 9.0 }, Class { count: 900.0, weight: 0.1 }]);
+        let [touched, untouched] = draws.at(0.5);
+        assert!((0.1..0.2).contains(&touched), "{touched}");
+        assert!(untouched < 0.12, "{untouched}");
+    }
+}

@@ -1,0 +1,150 @@
+//! One set, played under the machine's replacement policy: its thread goes over its lines, others go over theirs, in turn.
+
+use crate::base::Rng;
+use crate::memory::config::ReplacementKind;
+use crate::memory::geometry::Geometry;
+use crate::memory::replacement::Replacement;
+use crate::with_policy;
+
+/// Own and others' lines that are played, as a multiple of the ways; with more, misses only go on rising as they do there.
+const EXTENT: usize = 2;
+
+/// Passes of a turn.
+const PASSES: usize = 3;
+
+/// Turns until the play repeats itself, and turns that are counted.
+const TURNS_BEFORE: usize = 3;
+const TURNS: usize = 4;
+const TURNS_DRAWN: usize = 32;
+
+/// What was counted, for each number of own lines and of others'.
+pub(super) struct Played {
+    extent: usize,
+    results: Vec<[f64; 2]>,
+}
+
+impl Played {
+    /// Plays sets of `ways` ways.
+    pub fn new(policy: ReplacementKind, ways: u32) -> Self {
+        let extent = EXTENT * ways as usize + 2;
+        let mut results = Vec::with_capacity((extent + 1) * (extent + 1));
+        for own in 0..=extent {
+            for others in 0..=extent {
+                results.push(match policy {
+                    ReplacementKind::Lru | ReplacementKind::Fifo => stack(own, others, ways as usize),
+                    _ => with_policy!(policy, ways, P => turns::<P>(own, others, ways, policy)),
+                });
+            }
+        }
+        Self { extent, results }
+    }
+
+    /// Lines of a pass that miss after others touched theirs, and own lines that were still there when it began.
+    pub fn at(&self, own: usize, others: usize) -> [f64; 2] {
+        let beyond = own.saturating_sub(self.extent);
+        let [misses, kept] = self.results[(own - beyond) * (self.extent + 1) + others.min(self.extent)];
+        [misses + beyond as f64, kept]
+    }
+}
+
+/// What the stack says: a line is there if fewer than `ways` others were touched since.
+fn stack(own: usize, others: usize, ways: usize) -> [f64; 2] {
+    let misses = if own + others > ways { own } else { 0 };
+    [misses as f64, own.min(ways.saturating_sub(others)) as f64]
+}
+
+/// A set and the lines in its ways.
+struct Set<P> {
+    policy: P,
+    lines: Vec<usize>,
+    ways: usize,
+}
+
+impl<P: Replacement> Set<P> {
+    fn new(ways: u32) -> Self {
+        let geometry = Geometry { set_bits: 0, ways, line_bits: 6 };
+        let policy = P::new(geometry, Rng::stream(0, "footprint.play", u64::from(ways)));
+        Self { policy, lines: Vec::new(), ways: ways as usize }
+    }
+
+    /// Uses a line. Returns whether it missed.
+    fn misses(&mut self, line: usize) -> bool {
+        if let Some(way) = self.lines.iter().position(|&there| there == line) {
+            self.policy.touch(0, way);
+            return false;
+        }
+        let way = if self.lines.len() < self.ways {
+            self.lines.push(line);
+            self.lines.len() - 1
+        } else {
+            let way = self.policy.victim(0);
+            self.lines[way] = line;
+            way
+        };
+        self.policy.fill(0, way);
+        true
+    }
+
+    fn pass(&mut self, lines: std::ops::Range<usize>) -> usize {
+        lines.filter(|&line| self.misses(line)).count()
+    }
+}
+
+/// Own turns and others' turns until they repeat themselves. What the passes of an undisturbed thread would miss is no part
+/// of what later passes miss too many.
+fn turns<P: Replacement>(own: usize, others: usize, ways: u32, policy: ReplacementKind) -> [f64; 2] {
+    let counted = match policy {
+        ReplacementKind::Random | ReplacementKind::Brrip | ReplacementKind::Drrip => TURNS_DRAWN,
+        _ => TURNS,
+    };
+    let mut set = Set::<P>::new(ways);
+    let (mut misses, mut kept) = (0, 0);
+    for turn in 0..TURNS_BEFORE + counted {
+        let is_counted = turn >= TURNS_BEFORE;
+        kept += set.lines.iter().filter(|&&line| line < own && is_counted).count();
+        for _ in 0..PASSES {
+            misses += set.pass(0..own) * usize::from(is_counted);
+        }
+        for _ in 0..PASSES {
+            set.pass(own..own + others);
+        }
+    }
+    let (misses, kept) = (misses as f64 / counted as f64, kept as f64 / counted as f64);
+    let alone = if others == 0 || own == 0 { misses / PASSES as f64 } else { alone::<P>(own, ways, counted) };
+    [(misses - alone * (PASSES - 1) as f64).clamp(alone.min(own as f64), own as f64), kept]
+}
+
+/// Misses of a pass of a thread that is alone.
+fn alone<P: Replacement>(own: usize, ways: u32, counted: usize) -> f64 {
+    let mut set = Set::<P>::new(ways);
+    for _ in 0..TURNS_BEFORE * PASSES {
+        set.pass(0..own);
+    }
+    let misses: usize = (0..counted * PASSES).map(|_| set.pass(0..own)).sum();
+    misses as f64 / (counted * PASSES) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn play_of_lru_is_its_stack() {
+        for (own, others) in [(3, 0), (3, 1), (3, 2), (2, 4), (5, 0), (1, 3), (4, 3)] {
+            let played = turns::<crate::memory::replacement::Lru>(own, others, 4, ReplacementKind::Lru);
+            assert_eq!(played, stack(own, others, 4), "{own} {others}");
+        }
+    }
+
+    #[test]
+    fn no_policy_misses_more_than_all_lines_or_with_room_for_all() {
+        use ReplacementKind::{BitPlru, Brrip, Drrip, Lip, Mru, Random, Srrip, TreePlru};
+        for policy in [BitPlru, Brrip, Drrip, Lip, Mru, Random, Srrip, TreePlru] {
+            let played = Played::new(policy, 4);
+            for own in 0..12 {
+                assert!((0..12).all(|others| played.at(own, others)[0] <= own as f64), "{policy} {own}");
+            }
+            assert_eq!(played.at(2, 2), [0.0, 2.0], "{policy}");
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! What the sets of a cache keep: lines of a pass that miss after others have touched lines, averaged over sets.
+//!
+//! One set is played line by line under the machine's own policy, for every number of own lines and of others'. Lines are
+//! spread over sets evenly where their places are consecutive; where pages lie at random, the number of pages that share
+//! a set is nearly a Poisson number (Thiebaut & Stone, TOCS 1987; Agarwal, Hennessy & Horowitz, TOCS 1989, have the
+//! binomial). Under LRU this is their formula: of k lines under e of others in D ways min(k, max(0, D - e)) are kept.
+
+use super::play;
+use crate::memory::config::ReplacementKind;
+use crate::memory::config::check::WAYS_MAX;
+
+/// Own lines and lines of others a set that the table reaches to, as a multiple of the ways.
+const EXTENT: usize = 3;
+
+/// How lines spread over the sets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Spread {
+    /// One after the other.
+    Even,
+    /// Page by page, each at a place of its own.
+    Random,
+}
+
+/// The sets of a cache or TLB.
+#[derive(Clone, Debug)]
+pub(super) struct Sets {
+    ways: f64,
+    /// Points of the table a line.
+    density: f64,
+    points: usize,
+    /// Two values a point: lines of a pass that miss, and lines kept until it began.
+    table: Vec<[f32; 2]>,
+}
+
+impl Sets {
+    /// Sets of `ways` lines under a policy.
+    pub fn new(policy: ReplacementKind, ways: u32, spread: Spread) -> Self {
+        if ways > WAYS_MAX {
+            return Self { ways: ways.into(), density: 0.0, points: 0, table: Vec::new() };
+        }
+        let played = play::Played::new(policy, ways);
+        let size = ways as usize;
+        let density = match (spread, ways) {
+            (Spread::Even, _) | (_, 9..) => 1,
+            (_, 5..) => 2,
+            _ => 4,
+        };
+        let points = EXTENT * size * density + 1;
+        let table = match spread {
+            Spread::Even => (0..points * points).map(|index| played.at(index / points, index % points)).collect(),
+            Spread::Random => average(&played, points, density, size),
+        };
+        #[allow(clippy::cast_possible_truncation, reason = "24 bits of a number of lines are enough")]
+        let table = table.into_iter().map(|pair| pair.map(|value| value as f32)).collect();
+        Self { ways: ways.into(), density: density as f64, points, table }
+    }
+
+    /// Of `own` lines a set, those of the next pass that miss after `others` lines a set were touched.
+    #[inline]
+    pub fn misses(&self, own: f64, others: f64) -> f64 {
+        if self.points == 0 {
+            return if own + others > self.ways + 1e-6 { own } else { 0.0 };
+        }
+        let extent = (self.points - 1) as f64 / self.density;
+        // More own lines than that change no number of hits.
+        let beyond = (own - extent).max(0.0);
+        (self.value(own - beyond, others, 0) + beyond).clamp(0.0, own)
+    }
+
+    /// Of `own` lines a set, those that are still there after `others` lines a set were touched.
+    #[inline]
+    pub fn kept(&self, own: f64, others: f64) -> f64 {
+        if self.points == 0 {
+            return own.min((self.ways - others).max(0.0));
+        }
+        self.value(own, others, 1).min(own)
+    }
+
+    /// Between the four points around.
+    #[inline]
+    fn value(&self, own: f64, others: f64, which: usize) -> f64 {
+        let last = (self.points - 1) as f64;
+        let (x, y) = ((own * self.density).min(last), (others * self.density).min(last));
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at most the points")]
+        let (i, j) = ((x as usize).min(self.points - 2), (y as usize).min(self.points - 2));
+        let (dx, dy) = (x - i as f64, y - j as f64);
+        let at = |i: usize, j: usize| f64::from(self.table[i * self.points + j][which]);
+        let low = at(i, j) + (at(i, j + 1) - at(i, j)) * dy;
+        let high = at(i + 1, j) + (at(i + 1, j + 1) - at(i + 1, j)) * dy;
+        low + (high - low) * dx
+    }
+}
+
+/// The averages over sets whose numbers of lines are Poisson numbers, at each point.
+fn average(played: &play::Played, points: usize, density: usize, ways: usize) -> Vec<[f64; 2]> {
+    let largest = 2 * EXTENT * ways + 16;
+    let odds: Vec<Vec<f64>> = (0..points).map(|point| poisson(point as f64 / density as f64, largest)).collect();
+    // Over the others first, then over the own.
+    let mut over_others = vec![[0.0; 2]; (largest + 1) * points];
+    for own in 0..=largest {
+        for (point, odds) in odds.iter().enumerate() {
+            let sum = &mut over_others[own * points + point];
+            for (others, odds) in odds.iter().enumerate() {
+                let value = played.at(own, others);
+                sum[0] += odds * value[0];
+                sum[1] += odds * value[1];
+            }
+        }
+    }
+    let mut table = vec![[0.0; 2]; points * points];
+    for (point, odds) in odds.iter().enumerate() {
+        for (own, odds) in odds.iter().enumerate() {
+            for others in 0..points {
+                let value = over_others[own * points + others];
+                let sum = &mut table[point * points + others];
+                sum[0] += odds * value[0];
+                sum[1] += odds * value[1];
+            }
+        }
+    }
+    table
+}
+
+/// The odds of 0, 1, ... up to `largest` for a mean; what lies above counts as `largest`.
+fn poisson(mean: f64, largest: usize) -> Vec<f64> {
+    let mut odds = vec![0.0; largest + 1];
+    let mut term = libm::exp(-mean);
+    let mut left = 1.0;
+    for (number, odds) in odds.iter_mut().enumerate() {
+        if number > 0 {
+            term *= mean / number as f64;
+        }
+        *odds = term;
+        left -= term;
+    }
+    odds[largest] += f64::max(left, 0.0);
+    odds
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lru_keeps_what_the_formula_of_agarwal_says() {
+        let sets = Sets::new(ReplacementKind::Lru, 8, Spread::Even);
+        for own in 0..12 {
+            for others in 0..12 {
+                let expected = f64::from(own).min((8.0 - f64::from(others)).max(0.0));
+                assert_eq!(sets.kept(own.into(), others.into()), expected, "{own} {others}");
+                let expected = if own + others > 8 { f64::from(own) } else { 0.0 };
+                assert_eq!(sets.misses(own.into(), others.into()), expected, "{own} {others}");
+            }
+        }
+    }
+
+    #[test]
+    fn random_places_soften_the_cliff() {
+        let even = Sets::new(ReplacementKind::Lru, 8, Spread::Even);
+        let random = Sets::new(ReplacementKind::Lru, 8, Spread::Random);
+        assert_eq!(even.misses(7.0, 0.0), 0.0);
+        assert!(random.misses(7.0, 0.0) > 1.0);
+        assert!(random.misses(9.0, 0.0) < 8.0);
+        assert!(random.misses(1.0, 0.0) < 1e-4);
+    }
+
+    #[test]
+    fn others_never_help_a_stack_policy() {
+        for spread in [Spread::Even, Spread::Random] {
+            let sets = Sets::new(ReplacementKind::Lru, 4, spread);
+            for own in 0..40 {
+                let own = f64::from(own) / 3.0;
+                let misses: Vec<f64> = (0..40).map(|others| sets.misses(own, f64::from(others) / 3.0)).collect();
+                assert!(misses.windows(2).all(|pair| pair[0] <= pair[1] + 1e-6), "{own}: {misses:?}");
+                assert!(misses.iter().all(|&misses| (0.0..=own).contains(&misses)));
+            }
+        }
+    }
+
+    #[test]
+    fn poisson_odds_sum_to_one() {
+        for mean in [0.0, 0.5, 20.0] {
+            let sum: f64 = poisson(mean, 64).iter().sum();
+            assert!((sum - 1.0).abs() < 1e-12);
+        }
+    }
+}
