@@ -4,7 +4,7 @@
 
 use super::config::{Inclusion, MachineConfig, WritePolicy};
 use super::geometry::Geometry;
-use super::lines::{Evicted, LineArray, Slot};
+use super::lines::{Evicted, Filled, LineArray, Slot};
 use super::prefetch::{self, Prefetcher};
 use super::stats::LevelStats;
 use crate::base::Rng;
@@ -15,6 +15,7 @@ pub struct Cache {
     pub rules: Rules,
     /// What it has counted. `misses` is left at 0: it is a sum.
     pub stats: LevelStats,
+    geometry: Geometry,
     lines: LineArray<u64>,
     prefetching: Option<Box<Prefetching>>,
 }
@@ -79,7 +80,12 @@ impl Cache {
             is_prefetching: prefetching.is_some(),
         };
         let lines = LineArray::new(config.replacement, geometry, rng);
-        Self { rules, stats: LevelStats::default(), lines, prefetching }
+        Self { rules, stats: LevelStats::default(), geometry, lines, prefetching }
+    }
+
+    /// Its shape.
+    pub fn geometry(&self) -> Geometry {
+        self.geometry
     }
 
     /// The line that an address lies in.
@@ -133,19 +139,19 @@ impl Cache {
         }
     }
 
-    /// Puts a line in that is not there. Returns the line that made room for it.
+    /// Puts a line in that is not there. Returns where it is, and the line that made room for it.
     #[inline]
-    pub fn fill(&mut self, line: u64, is_dirty: bool) -> Option<Victim> {
+    pub fn fill(&mut self, line: u64, is_dirty: bool) -> Filled<u64> {
         let filled = self.lines.fill(line, is_dirty);
         if let Some(prefetching) = &mut self.prefetching {
             prefetching.forget_polluted(line);
             prefetching.arrivals[filled.slot] = 0;
         }
-        filled.evicted
+        filled
     }
 
     /// Puts a line in that this level's prefetcher asked for and that will be there at `arrival`.
-    pub fn fill_prefetched(&mut self, line: u64, arrival: u64) -> Option<Victim> {
+    pub fn fill_prefetched(&mut self, line: u64, arrival: u64) -> Filled<u64> {
         let filled = self.lines.fill(line, false);
         let prefetching = self.prefetching.as_mut().expect("a level without a prefetcher asks for nothing");
         prefetching.forget_polluted(line);
@@ -153,7 +159,7 @@ impl Cache {
         if let Some(evicted) = filled.evicted {
             prefetching.note_polluted(evicted.line);
         }
-        filled.evicted
+        filled
     }
 
     /// Lets the prefetcher, if there is one, see a demand request.
@@ -201,11 +207,11 @@ mod tests {
     #[test]
     fn victim_is_as_dirty_as_its_line_was() {
         let mut cache = cache();
-        assert_eq!(cache.fill(0, true), None);
-        assert_eq!(cache.fill(2, false), Some(Victim { line: 0, is_dirty: true }));
+        assert_eq!(cache.fill(0, true).evicted, None);
+        assert_eq!(cache.fill(2, false).evicted, Some(Victim { line: 0, is_dirty: true }));
         assert!(cache.lookup(2, true).is_some());
         cache.clean(2);
-        assert_eq!(cache.fill(4, false), Some(Victim { line: 2, is_dirty: false }));
+        assert_eq!(cache.fill(4, false).evicted, Some(Victim { line: 2, is_dirty: false }));
         assert_eq!(cache.remove(4), Some(false));
         assert_eq!(cache.remove(4), None);
     }

@@ -2,10 +2,20 @@
 //!
 //! `docs/memory-model.md` defines them. Pollution is what others do to a thread's lines while it does not run: lines that
 //! they replace, and lines that they make older, so that the thread itself replaces them later (Liu & Solihin, PACT 2008).
+//! All of this only watches: no cache behaves otherwise for it.
 
 mod cause;
+mod departures;
+mod matrix;
+mod residence;
+mod threads;
+mod tracking;
+mod usage;
 
 pub use cause::{Cause, Causes};
+pub(super) use residence::{Departure, Gone};
+pub(super) use tracking::Tracking;
+pub(super) use usage::Use;
 
 /// The thread that stands for the kernel.
 pub const KERNEL: u32 = u32::MAX;

@@ -1,6 +1,7 @@
 //! What the directory's word does to caches: copies of other cpus are invalidated or cleaned before a reference is looked
 //! up, and afterwards the directory learns which lines have left.
 
+use super::super::causes::{Departure, Use};
 use super::super::directory::{Demands, cpus};
 use super::levels::{Level, Levels};
 
@@ -31,7 +32,9 @@ impl Levels {
     /// Does to the caches what a reference to a line demands.
     fn meet(&mut self, demands: Demands, line: u64) {
         for cpu in cpus(demands.invalidate) {
-            for &index in &self.domains[cpu] {
+            for place in 0..self.domains[cpu].len() {
+                let index = self.domains[cpu][place];
+                self.note_departure(index, line, Departure::Invalidated);
                 self.levels[index].cache.remove(line);
             }
         }
@@ -41,7 +44,7 @@ impl Levels {
         }
         if self.presents_write_backs {
             let line_bits = self.levels[self.domains[owner][0]].cache.rules.line_bits;
-            self.write_back(self.first_shared, line << line_bits);
+            self.write_back(self.first_shared, line << line_bits, Use::PRESENT);
         }
     }
 

@@ -1,6 +1,7 @@
 //! The caches of a machine and how they stand to one another: what is outside each and what is inside.
 
 use super::super::cache::Cache;
+use super::super::causes::Tracking;
 use super::super::config::{Coherence, Inclusion, MachineConfig, StreamKind};
 use super::super::directory::Directory;
 
@@ -40,8 +41,8 @@ pub(super) struct Levels {
     pub transfer_cycles: u64,
     /// Levels at which the reference under way missed once more than its `missed` says.
     pub missed_again: Vec<u8>,
-    /// Whether causes of misses are told.
-    pub tracks_causes: bool,
+    /// What the causes of misses are told by, if they are.
+    pub tracking: Option<Box<Tracking>>,
 }
 
 impl Levels {
@@ -90,9 +91,22 @@ impl Levels {
             memory_latency_cycles: u64::from(machine.memory_latency_cycles),
             transfer_cycles: u64::from(machine.transfer_cycles),
             missed_again: Vec::with_capacity(8),
-            tracks_causes: false,
+            tracking: None,
             levels,
         }
+    }
+
+    /// Tells causes of misses from now on.
+    pub fn track_causes(&mut self) {
+        if self.tracking.is_some() {
+            return;
+        }
+        let of_level = |level: &Level| -> Vec<usize> {
+            let same = self.levels.iter().enumerate().filter(|(_, other)| other.place == level.place);
+            same.map(|(index, _)| index).filter(|_| level.cpu.is_some()).collect()
+        };
+        let caches = self.levels.iter().map(|level| (level.cache.geometry(), of_level(level))).collect();
+        self.tracking = Some(Box::new(Tracking::new(caches, self.first.len())));
     }
 }
 

@@ -128,9 +128,11 @@ impl MemorySystem {
         let &Reference { vaddr, .. } = reference;
         debug_assert!(vaddr >> 63 == 0, "addresses lie below 2^63");
         if self.translation.is_none() && self.page_table.is_none() {
+            self.begin(reference.cpu, false);
             return Ok(self.refer(reference, Translated::default(), vaddr));
         }
         let (translated, paddr) = self.translate(reference)?;
+        self.begin(reference.cpu, false);
         Ok(self.refer(reference, translated, paddr))
     }
 
@@ -153,6 +155,7 @@ impl MemorySystem {
             }
             translated.latency_cycles += self.walk(reference, page_size, place, Some(path));
         }
+        self.begin(reference.cpu, false);
         Ok(self.refer(reference, translated, paddr))
     }
 
@@ -161,19 +164,34 @@ impl MemorySystem {
     pub fn access_physical(&mut self, cpu: u32, paddr: u64, kind: AccessKind) -> Outcome {
         debug_assert!(paddr >> 63 == 0, "addresses lie below 2^63");
         let reference = Reference { vaddr: paddr, bytes: 1, kind, cpu, asid: 0, ip: 0 };
+        self.begin(cpu, true);
         self.refer(&reference, Translated::default(), paddr)
     }
 
     /// From now on outcomes tell why references missed. What the caches hold by then is nobody's. Nothing else changes: with
     /// or without it, latencies and counters are the same.
     pub fn track_causes(&mut self) {
-        self.levels.tracks_causes = true;
+        self.levels.track_causes();
     }
 
     /// Tells who runs on a cpu from now on: whose accesses the next ones are, for the causes of misses. `u32::MAX` is the
-    /// kernel, whose also the accesses of [`MemorySystem::access_physical`] are, whoever runs.
+    /// kernel, whose also the accesses of [`MemorySystem::access_physical`] are, whoever runs, and which runs on all cpus in
+    /// the beginning. Any other thread runs on one cpu at a time. Does nothing unless causes are tracked.
     pub fn set_thread(&mut self, cpu: u32, thread: u32) {
-        let _ = (cpu, thread);
+        if let Some(tracking) = &mut self.levels.tracking {
+            tracking.set_thread(cpu as usize, thread);
+        }
+    }
+
+    /// Who replaced whose lines: victim, evictor, and how many lines the victim then missed, over all levels of caches. At
+    /// most 4096 pairs, in the order of their numbers; nothing unless causes are tracked.
+    pub fn pollution_matrix(&self) -> impl Iterator<Item = (u32, u32, u64)> + use<> {
+        self.levels.tracking.as_ref().map(|tracking| tracking.pollution().0).into_iter().flatten()
+    }
+
+    /// What pairs have counted that the matrix has no room for.
+    pub fn pollution_beyond(&self) -> u64 {
+        self.levels.tracking.as_ref().map_or(0, |tracking| tracking.pollution().1)
     }
 
     /// Drops the translation of the page of that size around `vaddr` from the TLBs of a cpu, and what its structure caches
@@ -204,6 +222,14 @@ impl MemorySystem {
         }
         if let Some(walker) = &mut self.walker {
             walker.invalidate_all(cpu as usize);
+        }
+    }
+
+    /// Lets the causes of misses know whose reference comes.
+    #[inline(always)]
+    fn begin(&mut self, cpu: u32, is_kernel: bool) {
+        if let Some(tracking) = &mut self.levels.tracking {
+            tracking.begin(cpu as usize, is_kernel);
         }
     }
 

@@ -1,8 +1,9 @@
 //! What levels ask of one another: the requests of the specification, each a method, passed from the cpu outwards.
 
 use super::super::cache::Victim;
-use super::super::causes::{Cause, Causes};
+use super::super::causes::{Causes, Departure, Gone, Use};
 use super::super::directory::CpuSet;
+use super::super::lines::{Filled, Slot};
 use super::super::prefetch::{PAGE_BITS, Trigger};
 use super::levels::{Levels, MEMORY};
 
@@ -56,14 +57,15 @@ impl Levels {
         }
         let (answer, is_new) = if let Some(slot) = level.cache.lookup(line, false) {
             let hit = level.cache.demand_hit(slot, request.clock);
-            let is_dirty = is_exclusive && self.remove(at, line) == Some(true);
+            self.note_use(at, slot, Use::PRESENT);
+            let is_dirty = is_exclusive && self.remove(at, line, Departure::Taken) == Some(true);
             (Answer { latency_cycles: hit.latency_cycles, is_dirty }, hit.is_first_use)
         } else {
             let next = level.next;
             self.count_demand_miss(at, line, is_write, request);
             let mut answer = self.read_or_write(next, is_write, request);
             if !is_exclusive {
-                self.fill(at, line, std::mem::take(&mut answer.is_dirty));
+                self.fill(at, line, std::mem::take(&mut answer.is_dirty), Use::PRESENT);
             }
             (answer, true)
         };
@@ -76,6 +78,9 @@ impl Levels {
     /// A page walk of a cpu reads an entry. Returns the latency.
     pub(super) fn walk_read(&mut self, cpu: usize, paddr: u64) -> u64 {
         let first = self.first_of_walks[cpu];
+        if let Some(tracking) = &mut self.tracking {
+            tracking.begin(cpu, false);
+        }
         let mut is_transfer = false;
         if self.directory.is_some() {
             (is_transfer, _) = self.before_reference(first, cpu, paddr, ENTRY_BYTES, false);
@@ -97,14 +102,15 @@ impl Levels {
         let line = level.cache.line_of(paddr);
         let (rules, next) = (level.cache.rules, level.next);
         level.cache.stats.walk_reads += 1;
-        if level.cache.lookup(line, false).is_some() {
-            let is_dirty = rules.is_exclusive && self.remove(at, line) == Some(true);
+        if let Some(slot) = level.cache.lookup(line, false) {
+            self.note_use(at, slot, Use::PRESENT);
+            let is_dirty = rules.is_exclusive && self.remove(at, line, Departure::Taken) == Some(true);
             return Answer { latency_cycles: rules.latency_cycles, is_dirty };
         }
         level.cache.stats.walk_read_misses += 1;
         let mut answer = self.read_entry(next, is_transfer, paddr);
         if !rules.is_exclusive {
-            self.fill(at, line, std::mem::take(&mut answer.is_dirty));
+            self.fill(at, line, std::mem::take(&mut answer.is_dirty), Use::PRESENT);
         }
         answer
     }
@@ -123,11 +129,12 @@ impl Levels {
             let hit = level.cache.demand_hit(slot, request.clock);
             latency_cycles = hit.latency_cycles;
             is_new = hit.is_first_use;
+            self.note_use(at, slot, Use::PRESENT);
         } else {
             self.count_demand_miss(at, line, true, request);
             if rules.is_allocating && !rules.is_exclusive {
                 let answer = self.read_or_write(next, true, request);
-                self.fill(at, line, answer.is_dirty || rules.is_write_back);
+                self.fill(at, line, answer.is_dirty || rules.is_write_back, Use::PRESENT);
                 latency_cycles = answer.latency_cycles;
             } else {
                 latency_cycles = rules.latency_cycles;
@@ -158,49 +165,58 @@ impl Levels {
         if request.missed & bit != 0 {
             self.missed_again.push(level.place);
         }
+        let (place, is_first) = (level.place, request.missed & bit == 0);
         request.missed |= bit;
-        if self.tracks_causes {
-            request.causes.note(level.place, Cause::Capacity);
+        if let Some(tracking) = self.tracking.as_mut().filter(|_| is_first) {
+            let levels = &self.levels;
+            request.causes.note(place, tracking.cause(at, line, |peer| levels[peer].cache.find(line)));
         }
     }
 
-    /// A dirty victim of the level inside. Where there is no level, memory takes it.
-    pub(super) fn write_back(&mut self, at: usize, paddr: u64) {
+    /// A dirty victim of the level inside, with its last use there. Where there is no level, memory takes it.
+    pub(super) fn write_back(&mut self, at: usize, paddr: u64, used: Use) {
         let Some(level) = self.levels.get_mut(at) else { return };
         let (rules, next) = (level.cache.rules, level.next);
         let line = level.cache.line_of(paddr);
         level.cache.stats.write_backs_in += 1;
-        let is_sent_on = if level.cache.lookup(line, rules.is_write_back).is_some() {
+        let is_sent_on = if let Some(slot) = level.cache.lookup(line, rules.is_write_back) {
+            self.note_use(at, slot, used);
             !rules.is_write_back
         } else {
             level.cache.stats.write_back_misses += 1;
             if rules.is_allocating {
-                self.fill(at, line, rules.is_write_back);
+                self.fill(at, line, rules.is_write_back, used);
             }
             !(rules.is_allocating && rules.is_write_back)
         };
         if is_sent_on {
-            self.write_back(next, paddr);
+            self.write_back(next, paddr, used);
         }
     }
 
     /// A victim of the level inside, clean or dirty, for an exclusive level.
-    fn take_victim(&mut self, at: usize, victim: Victim) {
+    fn take_victim(&mut self, at: usize, victim: Victim, used: Use) {
         let cache = &mut self.levels[at].cache;
         cache.stats.victims_in += 1;
-        if cache.lookup(victim.line, victim.is_dirty).is_none() {
-            self.fill(at, victim.line, victim.is_dirty);
+        match cache.lookup(victim.line, victim.is_dirty) {
+            Some(slot) => self.note_use(at, slot, used),
+            None => self.fill(at, victim.line, victim.is_dirty, used),
         }
     }
 
-    /// Puts a line in, and passes on what made room for it.
-    fn fill(&mut self, at: usize, line: u64, is_dirty: bool) {
-        let victim = self.levels[at].cache.fill(line, is_dirty);
-        self.after_fill(at, line, victim);
+    /// Puts a line in, and passes on what made room for it. A line from the level inside has its last use there.
+    fn fill(&mut self, at: usize, line: u64, is_dirty: bool, used: Use) {
+        let filled = self.levels[at].cache.fill(line, is_dirty);
+        self.after_fill(at, line, filled, used);
     }
 
     #[inline]
-    fn after_fill(&mut self, at: usize, line: u64, victim: Option<Victim>) {
+    fn after_fill(&mut self, at: usize, line: u64, filled: Filled<u64>, used: Use) {
+        let victim = filled.evicted;
+        let mut gone = Gone::default();
+        if let Some(tracking) = &mut self.tracking {
+            gone = tracking.note_fill(at, filled.slot, victim.map(|victim| victim.line), used);
+        }
         if let Some(directory) = &mut self.directory
             && let Some(cpu) = self.levels[at].cpu
         {
@@ -210,28 +226,28 @@ impl Levels {
             }
         }
         if let Some(victim) = victim {
-            self.evict(at, victim);
+            self.evict(at, victim, gone);
         }
     }
 
     /// What becomes of a line that made room.
-    fn evict(&mut self, at: usize, mut victim: Victim) {
+    fn evict(&mut self, at: usize, mut victim: Victim, gone: Gone) {
         if self.levels[at].cache.rules.is_inclusive {
-            victim.is_dirty |= self.back_invalidate(at, victim.line);
+            victim.is_dirty |= self.back_invalidate(at, victim.line, gone);
         }
         let level = &mut self.levels[at];
         level.cache.stats.write_backs += u64::from(victim.is_dirty);
         if level.is_next_exclusive {
             let next = level.next;
-            self.take_victim(next, victim);
+            self.take_victim(next, victim, gone.last);
         } else if victim.is_dirty && self.presents_write_backs && level.next != MEMORY {
             let (next, paddr) = (level.next, victim.line << level.cache.rules.line_bits);
-            self.write_back(next, paddr);
+            self.write_back(next, paddr, gone.last);
         }
     }
 
     /// Takes a line out of all levels inside an inclusive one. Returns whether a copy was dirty.
-    fn back_invalidate(&mut self, at: usize, line: u64) -> bool {
+    fn back_invalidate(&mut self, at: usize, line: u64, gone: Gone) -> bool {
         let level = &self.levels[at];
         let line_bits = level.cache.rules.line_bits;
         // The directory spares the search of the caches of cpus that do not have the line.
@@ -239,6 +255,7 @@ impl Levels {
             Some(directory) if level.cpu.is_none() => directory.holders_within(line << line_bits, 1 << line_bits),
             _ => CpuSet::MAX,
         };
+        let departure = Departure::BackInvalidated { is_reordered: gone.is_reordered };
         let (mut copies, mut is_dirty) = (0, false);
         for place in 0..level.inside.len() {
             let (inner, cpu) = self.levels[at].inside[place];
@@ -247,7 +264,7 @@ impl Levels {
             }
             let extra_bits = line_bits - self.levels[inner].cache.rules.line_bits;
             for inner_line in line << extra_bits..(line + 1) << extra_bits {
-                if let Some(was_dirty) = self.remove(inner, inner_line) {
+                if let Some(was_dirty) = self.remove(inner, inner_line, departure) {
                     copies += 1;
                     is_dirty |= was_dirty;
                 }
@@ -258,7 +275,8 @@ impl Levels {
     }
 
     /// Takes a line out of a level. Returns whether it was dirty, or nothing if it was not there.
-    fn remove(&mut self, at: usize, line: u64) -> Option<bool> {
+    fn remove(&mut self, at: usize, line: u64, departure: Departure) -> Option<bool> {
+        self.note_departure(at, line, departure);
         let level = &mut self.levels[at];
         let was_dirty = level.cache.remove(line)?;
         if let Some(directory) = &mut self.directory
@@ -267,6 +285,24 @@ impl Levels {
             directory.note_removal(cpu, line);
         }
         Some(was_dirty)
+    }
+
+    /// Lets the causes of misses know that a line is used, or that a level inside gives it back with its last use there.
+    #[inline(always)]
+    fn note_use(&mut self, at: usize, slot: Slot, used: Use) {
+        if let Some(tracking) = &mut self.tracking {
+            tracking.note_use(at, slot, used);
+        }
+    }
+
+    /// Lets the causes of misses know that a line leaves, if it is there.
+    #[inline(always)]
+    pub(super) fn note_departure(&mut self, at: usize, line: u64, departure: Departure) {
+        if let Some(tracking) = &mut self.tracking
+            && let Some(slot) = self.levels[at].cache.find(line)
+        {
+            tracking.note_departure(at, slot, line, departure);
+        }
     }
 
     /// Lets a level's prefetcher act on a demand request that is done.
@@ -292,8 +328,8 @@ impl Levels {
         let arrival = request.clock + self.prefetch(next, paddr);
         let cache = &mut self.levels[at].cache;
         cache.stats.prefetches_issued += 1;
-        let victim = cache.fill_prefetched(line, arrival);
-        self.after_fill(at, line, victim);
+        let filled = cache.fill_prefetched(line, arrival);
+        self.after_fill(at, line, filled, Use::PRESENT);
         if let Some(directory) = &mut self.directory
             && let Some(cpu) = cpu
         {
@@ -313,7 +349,7 @@ impl Levels {
         level.cache.stats.prefetch_misses += 1;
         let latency_cycles = self.prefetch(next, paddr);
         if !rules.is_exclusive {
-            self.fill(at, line, false);
+            self.fill(at, line, false, Use::PRESENT);
         }
         latency_cycles
     }

@@ -1,0 +1,133 @@
+//! The watch over all caches of a machine: who runs where, who uses which line, and what that says of a miss.
+
+use super::cause::Cause;
+use super::departures::Kind;
+use super::matrix::Matrix;
+use super::residence::{Actor, Departure, Gone, Residence};
+use super::threads::Threads;
+use super::usage::{TIME_MAX, Use, User};
+use crate::memory::directory::cpus;
+use crate::memory::geometry::Geometry;
+use crate::memory::lines::Slot;
+
+/// Who runs on a cpu.
+#[derive(Clone, Copy)]
+struct Cpu {
+    thread: User,
+    /// Whose the last reference was, and the first one of that turn.
+    last: User,
+    turn_start: u64,
+}
+
+/// All that is tracked.
+pub(in crate::memory) struct Tracking {
+    // By the index of the cache.
+    residences: Vec<Residence>,
+    // By the index of the cache: those of the same level by cpu; empty where it is shared.
+    peers: Vec<Vec<usize>>,
+    cpus: Vec<Cpu>,
+    threads: Threads,
+    matrix: Matrix,
+    // Of the reference under way.
+    actor: Actor,
+    cpu: usize,
+}
+
+impl Tracking {
+    /// Knows nothing of what the caches hold. `caches` are their shapes, each with the caches of its level by cpu if it is
+    /// private.
+    pub fn new(caches: Vec<(Geometry, Vec<usize>)>, cpus: usize) -> Self {
+        let (geometries, peers): (Vec<_>, Vec<_>) = caches.into_iter().unzip();
+        Self {
+            residences: geometries.into_iter().map(Residence::new).collect(),
+            peers,
+            cpus: vec![Cpu { thread: User::KERNEL, last: User::NOBODY, turn_start: 0 }; cpus],
+            threads: Threads::new(),
+            matrix: Matrix::default(),
+            actor: Actor { user: User::NOBODY, now: 0, turn_start: 0 },
+            cpu: 0,
+        }
+    }
+
+    /// A thread runs on a cpu from now on.
+    pub fn set_thread(&mut self, cpu: usize, thread: u32) {
+        self.cpus[cpu].thread = self.threads.put(thread, cpu, self.actor.now);
+    }
+
+    /// A reference or a read of a walk begins.
+    #[inline]
+    pub fn begin(&mut self, cpu: usize, is_kernel: bool) {
+        let now = (self.actor.now + 1).min(TIME_MAX);
+        let state = &mut self.cpus[cpu];
+        let user = if is_kernel { User::KERNEL } else { state.thread };
+        if state.last != user {
+            state.last = user;
+            state.turn_start = now;
+        }
+        self.actor = Actor { user, now, turn_start: state.turn_start };
+        self.cpu = cpu;
+    }
+
+    /// A demand or a read of a walk finds a line, or, with its last use, a line comes from the level inside that is here.
+    #[inline]
+    pub fn note_use(&mut self, at: usize, slot: Slot, used: Use) {
+        let used = self.resolve(used);
+        self.residences[at].note_use(slot, used);
+    }
+
+    /// A line is put in: for the reference under way, or from the level inside with its last use there.
+    #[inline]
+    pub fn note_fill(&mut self, at: usize, slot: Slot, evicted: Option<u64>, used: Use) -> Gone {
+        let used = self.resolve(used);
+        self.residences[at].note_fill(slot, evicted, used, self.actor)
+    }
+
+    /// A line leaves that is no victim of a fill.
+    pub fn note_departure(&mut self, at: usize, slot: Slot, line: u64, departure: Departure) {
+        self.residences[at].note_departure(slot, line, departure, self.actor);
+    }
+
+    /// Why a line is not in a cache. `find` says where it is in another cache of the level.
+    pub fn cause(&mut self, at: usize, line: u64, find: impl Fn(usize) -> Option<Slot>) -> Cause {
+        let user = self.actor.user;
+        let record = self.residences[at].departures.get(line);
+        let since = record.map_or(0, |record| record.time());
+        if !self.peers[at].is_empty() && self.has_migrated(at, line, since, find) {
+            return Cause::Migration;
+        }
+        let Some(record) = record else { return Cause::Compulsory };
+        match record.kind() {
+            Kind::Invalidated => Cause::Coherence,
+            Kind::Evicted | Kind::Reordered if record.last.is_known_to(user) && record.by() != user => {
+                self.matrix.note(self.threads.id(user), self.threads.id(record.by()));
+                Cause::Replaced
+            }
+            Kind::Reordered if record.by() == user => Cause::Reordered,
+            Kind::Evicted | Kind::Reordered | Kind::Taken => Cause::Capacity,
+        }
+    }
+
+    /// Whether the thread was the last to use a line in another cpu's cache, at `since` or later.
+    fn has_migrated(&mut self, at: usize, line: u64, since: u64, find: impl Fn(usize) -> Option<Slot>) -> bool {
+        let user = self.actor.user;
+        cpus(self.threads.elsewhere(user, self.cpu, since)).any(|cpu| {
+            let peer = self.peers[at][cpu];
+            let residence = &mut self.residences[peer];
+            let last = match find(peer) {
+                Some(slot) => residence.last_use(slot),
+                None => residence.departures.get(line).map_or(Use::NONE, |record| record.last),
+            };
+            last.user() == user && last.time() >= since
+        })
+    }
+
+    /// Victim, evictor and count of replaced lines that were missed, and what does not fit into the bound.
+    pub fn pollution(&self) -> (impl Iterator<Item = (u32, u32, u64)> + use<>, u64) {
+        (self.matrix.counts(), self.matrix.beyond())
+    }
+
+    #[inline(always)]
+    fn resolve(&self, used: Use) -> Use {
+        if used == Use::PRESENT { self.actor.uses() } else { used }
+    }
+}
