@@ -8,6 +8,7 @@ pub mod config;
 pub mod fcfs;
 pub mod jobs;
 mod keyed;
+mod list;
 pub mod micros;
 pub mod open;
 pub mod policies;

@@ -25,12 +25,18 @@ pub const fn scaling_factor(cpus: u32) -> u64 {
 
 /// Time as a task of some weight feels it: the heavier, the slower.
 pub fn virtual_time(ran: Picos, weight: u32) -> i128 {
-    i128::from(ran.0) * i128::from(NICE_0) / i128::from(weight)
+    match ran.0.checked_mul(u64::from(NICE_0)) {
+        Some(scaled) => i128::from(scaled / u64::from(weight)),
+        None => i128::from(ran.0) * i128::from(NICE_0) / i128::from(weight),
+    }
 }
 
 /// The same rounded up, so that parts of a slice never add up to less than the whole.
-pub const fn virtual_time_ceil(ran: Picos, weight: u32) -> i128 {
-    (ran.0 as u128 * NICE_0 as u128).div_ceil(weight as u128).cast_signed()
+pub fn virtual_time_ceil(ran: Picos, weight: u32) -> i128 {
+    match ran.0.checked_mul(u64::from(NICE_0)) {
+        Some(scaled) => i128::from(scaled.div_ceil(u64::from(weight))),
+        None => (u128::from(ran.0) * u128::from(NICE_0)).div_ceil(u128::from(weight)).cast_signed(),
+    }
 }
 
 /// The first tick after a time.
@@ -47,6 +53,17 @@ mod tests {
         let factors: Vec<u64> = [1, 2, 3, 4, 7, 8, 64].into_iter().map(scaling_factor).collect();
         assert_eq!(factors, [1, 2, 2, 3, 3, 4, 4]);
         assert_eq!([of_nice(-20), of_nice(0), of_nice(19), of_nice(20)], [Some(88761), Some(1024), Some(15), None]);
+    }
+
+    #[test]
+    fn virtual_times_are_exact_on_both_sides_of_64_bits() {
+        for ran in [0, 1, 999, u64::MAX / 1024, u64::MAX / 1024 + 1, u64::MAX] {
+            for weight in [1, 15, 1024, 1 << 24] {
+                let (scaled, divisor) = (i128::from(ran) * 1024, i128::from(weight));
+                assert_eq!(virtual_time(Picos(ran), weight), scaled / divisor);
+                assert_eq!(virtual_time_ceil(Picos(ran), weight), (scaled + divisor - 1) / divisor);
+            }
+        }
     }
 
     #[test]

@@ -60,12 +60,6 @@ impl CfsConfig {
     }
 }
 
-#[derive(Clone, Copy, Debug, Default)]
-struct Entity {
-    vruntime: i128,
-    weight: u32,
-}
-
 /// The run queue of one cpu.
 #[derive(Clone, Debug)]
 pub struct Cfs {
@@ -73,8 +67,10 @@ pub struct Cfs {
     min_granularity: Picos,
     wakeup_granularity: Picos,
     tick: Picos,
+    /// By virtual run time, also for those that run or are away. With weight 1 it is up to 10^17 ps * 1024, beyond 64 bits.
     queue: Keyed<i128>,
-    entities: Vec<Entity>,
+    /// By task.
+    weights: Vec<u32>,
     /// Never goes back; what is placed is placed by it.
     min_vruntime: i128,
     running: Option<TaskId>,
@@ -95,7 +91,7 @@ impl Cfs {
             wakeup_granularity: config.wakeup_granularity_us * factor,
             tick: config.tick_us,
             queue: Keyed::default(),
-            entities: Vec::new(),
+            weights: Vec::new(),
             min_vruntime: 0,
             running: None,
             ran: Picos::ZERO,
@@ -113,13 +109,13 @@ impl Cfs {
     }
 
     fn update_min(&mut self) {
-        let running = self.running.map(|id| self.entities[id.index()].vruntime);
+        let running = self.running.map(|id| self.queue.key(id));
         let least = running.into_iter().chain(self.queue.first()).min();
         self.min_vruntime = self.min_vruntime.max(least.unwrap_or(self.min_vruntime));
     }
 
     fn drop_weight(&mut self, id: TaskId) {
-        self.weight -= u64::from(self.entities[id.index()].weight);
+        self.weight -= u64::from(self.weights[id.index()]);
         self.count -= 1;
     }
 }
@@ -132,7 +128,8 @@ impl Scheduler for Cfs {
         } else {
             self.running = None;
         }
-        let own = entry(&mut self.entities, task.id).vruntime;
+        *entry(&mut self.weights, task.id) = task.weight;
+        let own = self.queue.key(task.id);
         let vruntime = match reason {
             // A new one begins as if it had just had its slice.
             Enqueue::New => self.min_vruntime + virtual_time(self.slice(task.weight), task.weight),
@@ -140,7 +137,6 @@ impl Scheduler for Cfs {
             Enqueue::Migrated(ahead) => self.min_vruntime + ahead,
             Enqueue::Preempted | Enqueue::Yielded | Enqueue::SliceUsed => own,
         };
-        self.entities[task.id.index()] = Entity { vruntime, weight: task.weight };
         self.queue.push(vruntime, task.id);
     }
 
@@ -161,20 +157,19 @@ impl Scheduler for Cfs {
     }
 
     fn charge(&mut self, id: TaskId, ran: Picos, _now: Picos) {
-        let entity = &mut self.entities[id.index()];
-        entity.vruntime += virtual_time(ran, entity.weight);
+        let grown = virtual_time(ran, self.weights[id.index()]);
+        self.queue.set_key(id, self.queue.key(id) + grown);
         self.ran += ran;
         self.update_min();
     }
 
     fn must_yield(&mut self, id: TaskId, _now: Picos) -> bool {
         let Some(leftmost) = self.queue.first() else { return false };
-        let Entity { vruntime, weight } = self.entities[id.index()];
-        let slice = self.slice(weight);
+        let slice = self.slice(self.weights[id.index()]);
         if self.ran > slice {
             return true;
         }
-        self.ran >= self.min_granularity && vruntime - leftmost > i128::from(slice.0)
+        self.ran >= self.min_granularity && self.queue.key(id) - leftmost > i128::from(slice.0)
     }
 
     fn leave(&mut self, id: TaskId, _reason: Leave, _now: Picos) {
@@ -188,9 +183,9 @@ impl Scheduler for Cfs {
     }
 
     fn victim(&mut self, woken: TaskId, running: &[TaskId], _now: Picos) -> Option<usize> {
-        let Entity { vruntime, weight } = self.entities[woken.index()];
-        let granularity = virtual_time(self.wakeup_granularity, weight);
-        running.iter().position(|id| self.entities[id.index()].vruntime - vruntime > granularity)
+        let granularity = virtual_time(self.wakeup_granularity, self.weights[woken.index()]);
+        let vruntime = self.queue.key(woken);
+        running.iter().position(|&id| self.queue.key(id) - vruntime > granularity)
     }
 
     fn give_away(&mut self, _now: Picos) -> Option<(TaskId, Carry)> {

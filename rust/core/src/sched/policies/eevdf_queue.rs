@@ -8,6 +8,7 @@
 
 use crate::base::rng::mix;
 use crate::sched::TaskId;
+use std::hint::select_unpredictable;
 
 /// No task.
 const NOBODY: u32 = u32::MAX;
@@ -173,20 +174,22 @@ impl EevdfQueue {
     }
 
     fn insert(&mut self, id: TaskId) {
-        let entity = *self.entity(id);
+        let Entity { vruntime, deadline, sequence, is_delayed, .. } = *self.entity(id);
         let mut parent = NOBODY;
-        let mut link = &mut self.roots[usize::from(entity.is_delayed)];
+        let mut link = &mut self.roots[usize::from(is_delayed)];
         while *link != NOBODY {
             parent = *link;
             debug_assert_ne!(parent, id.0, "a task is queued once");
             let above = &mut self.entities[parent as usize];
-            above.least = entity.vruntime.min(above.least);
-            let side = usize::from(above.order() < entity.order());
-            link = &mut above.children[side];
+            let least = above.least;
+            above.least = select_unpredictable(vruntime < least, vruntime, least);
+            // Without a branch: nothing could predict it.
+            let is_behind = (above.deadline < deadline) | ((above.deadline == deadline) & (above.sequence < sequence));
+            link = &mut above.children[usize::from(is_behind)];
         }
         *link = id.0;
         let entity = self.entity_mut(id);
-        entity.least = entity.vruntime;
+        entity.least = vruntime;
         entity.children = [NOBODY; 2];
         entity.parent = parent;
         while self.node(self.entity(id).parent).is_some_and(|parent| height(parent.0) < height(id.0)) {

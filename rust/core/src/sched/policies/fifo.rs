@@ -6,9 +6,9 @@
 //! variance of the service times (Pollaczek and Khinchine).
 
 use crate::base::Picos;
+use crate::sched::list::Lists;
 use crate::sched::{Enqueue, Scheduler, Task, TaskId};
 use serde::{Deserialize, Serialize};
-use std::collections::VecDeque;
 
 /// It has nothing to choose.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,21 +16,27 @@ use std::collections::VecDeque;
 pub struct FifoConfig {}
 
 /// First in, first out.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Fifo {
-    queue: VecDeque<TaskId>,
+    queue: Lists,
+}
+
+impl Default for Fifo {
+    fn default() -> Self {
+        Self { queue: Lists::new(1) }
+    }
 }
 
 impl Scheduler for Fifo {
     fn enqueue(&mut self, task: &Task, _reason: Enqueue, _now: Picos) {
-        self.queue.push_back(task.id);
+        self.queue.push_back(0, task.id);
     }
 
     fn remove(&mut self, id: TaskId, _now: Picos) {
-        self.queue.retain(|&queued| queued != id);
+        self.queue.remove(0, id);
     }
 
     fn pick(&mut self, _now: Picos) -> Option<TaskId> {
-        self.queue.pop_front()
+        self.queue.pop_front(0)
     }
 }

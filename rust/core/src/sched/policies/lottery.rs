@@ -40,7 +40,7 @@ pub struct Lottery {
     /// Tickets of queued tasks, in a binary indexed tree (Fenwick, 1994): `sums[i]` is over the `i & -i` tasks before `i`.
     sums: Vec<u64>,
     /// By task.
-    tickets: Vec<u64>,
+    tickets: Vec<u32>,
     total: u64,
     slice: Picos,
     rng: Rng,
@@ -63,7 +63,7 @@ impl Lottery {
         self.tickets.resize(size, 0);
         self.sums = vec![0; size + 1];
         for index in 1..=size {
-            self.sums[index] += self.tickets[index - 1];
+            self.sums[index] += u64::from(self.tickets[index - 1]);
             let next = index + (index & index.wrapping_neg());
             if next <= size {
                 self.sums[next] += self.sums[index];
@@ -71,11 +71,12 @@ impl Lottery {
         }
     }
 
-    fn set(&mut self, id: TaskId, tickets: u64) {
+    fn set(&mut self, id: TaskId, tickets: u32) {
         if self.tickets.len() <= id.index() {
             self.grow(id.index() + 1);
         }
-        let before = std::mem::replace(&mut self.tickets[id.index()], tickets);
+        let before = u64::from(std::mem::replace(&mut self.tickets[id.index()], tickets));
+        let tickets = u64::from(tickets);
         self.total = self.total - before + tickets;
         let mut index = id.index() + 1;
         while index < self.sums.len() {
@@ -101,7 +102,7 @@ impl Lottery {
 
 impl Scheduler for Lottery {
     fn enqueue(&mut self, task: &Task, _reason: Enqueue, _now: Picos) {
-        self.set(task.id, u64::from(task.tickets));
+        self.set(task.id, task.tickets);
     }
 
     fn remove(&mut self, id: TaskId, _now: Picos) {

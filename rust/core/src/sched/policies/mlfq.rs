@@ -8,9 +8,9 @@
 
 use crate::base::{ConfigError, Picos};
 use crate::sched::keyed::entry;
+use crate::sched::list::Lists;
 use crate::sched::{Carry, Enqueue, Scheduler, Task, TaskId, micros};
 use serde::{Deserialize, Serialize};
-use std::collections::VecDeque;
 
 /// Levels that there may be.
 const LEVELS_MAX: usize = 64;
@@ -67,47 +67,79 @@ impl MlfqConfig {
     }
 }
 
+/// What stands of a task. Packed: with the links of its queue it takes 32 bytes.
 #[derive(Clone, Copy, Debug, Default)]
 struct Standing {
-    level: usize,
     /// Of the allotment of its level.
     used: Picos,
     /// Of its slice.
     slice_used: Picos,
-    /// How many boosts it has seen.
-    boosts: u64,
+    /// The boosts that it has seen, and in the low bits its level. No run has 2^58 of them.
+    boosts_and_level: u64,
+}
+
+impl Standing {
+    const LEVEL_BITS: u32 = LEVELS_MAX.ilog2();
+
+    /// That of one who joins a level.
+    fn at(boosts: u64, level: usize) -> Self {
+        let mut standing = Self { boosts_and_level: boosts << Self::LEVEL_BITS, ..Self::default() };
+        standing.set_level(level);
+        standing
+    }
+
+    const fn boosts(&self) -> u64 {
+        self.boosts_and_level >> Self::LEVEL_BITS
+    }
+
+    #[allow(clippy::cast_possible_truncation, reason = "a level has 6 bits")]
+    const fn level(&self) -> usize {
+        (self.boosts_and_level % LEVELS_MAX as u64) as usize
+    }
+
+    const fn set_level(&mut self, level: usize) {
+        self.boosts_and_level = (self.boosts() << Self::LEVEL_BITS) + level as u64;
+    }
 }
 
 /// A multi-level feedback queue.
 #[derive(Clone, Debug)]
 pub struct Mlfq {
     config: MlfqConfig,
-    levels: Vec<VecDeque<TaskId>>,
+    levels: Lists,
     tasks: Vec<Standing>,
+    /// Boosts that took effect.
     boosts: u64,
+    /// The last multiple of the period that was seen.
+    periods: u64,
 }
 
 impl Mlfq {
     /// Empty queues.
     pub fn new(config: &MlfqConfig) -> Self {
         Self {
-            levels: vec![VecDeque::new(); config.time_slices_us.len()],
+            levels: Lists::new(config.time_slices_us.len()),
             config: config.clone(),
             tasks: Vec::new(),
             boosts: 0,
+            periods: 0,
         }
+    }
+
+    fn lowest(&self) -> usize {
+        self.config.time_slices_us.len() - 1
     }
 
     /// Lets all rise if the time for it has come: those that wait in the order of their levels, others when they are
     /// looked at next.
     fn boost(&mut self, now: Picos) {
         let Some(period) = self.config.boost_us else { return };
-        let due = now.0 / period.0;
-        if due > self.boosts {
-            self.boosts = due;
-            let (top, lower) = self.levels.split_first_mut().expect("there is a level");
-            for level in lower {
-                top.append(level);
+        let periods = now.0 / period.0;
+        if periods > self.periods {
+            self.periods = periods;
+            self.boosts += 1;
+            for level in 1..=self.lowest() {
+                self.levels.append(0, level);
             }
         }
     }
@@ -116,8 +148,8 @@ impl Mlfq {
     fn standing(&mut self, id: TaskId) -> &mut Standing {
         let boosts = self.boosts;
         let standing = entry(&mut self.tasks, id);
-        if standing.boosts < boosts {
-            *standing = Standing { boosts, ..Standing::default() };
+        if standing.boosts() < boosts {
+            *standing = Standing::at(boosts, 0);
         }
         standing
     }
@@ -128,13 +160,13 @@ impl Mlfq {
 
     /// Whether a task had used up its allotment, and has sunk.
     fn sinks(&mut self, id: TaskId) -> bool {
-        let level = self.standing(id).level;
+        let level = self.standing(id).level();
         let allotment = self.allotment(level);
-        let lowest = self.levels.len() - 1;
+        let lowest = self.lowest();
         let standing = self.standing(id);
         let sinks = standing.used >= allotment;
         if sinks {
-            standing.level = (level + 1).min(lowest);
+            standing.set_level((level + 1).min(lowest));
             standing.used = Picos::ZERO;
         }
         sinks
@@ -147,38 +179,39 @@ impl Scheduler for Mlfq {
         let boosts = self.boosts;
         let mut sank = false;
         match reason {
-            Enqueue::New => *entry(&mut self.tasks, task.id) = Standing { boosts, ..Standing::default() },
+            Enqueue::New => *entry(&mut self.tasks, task.id) = Standing::at(boosts, 0),
             Enqueue::Migrated(carry) => {
                 let level = usize::try_from(carry).expect("a level was handed on");
-                *entry(&mut self.tasks, task.id) = Standing { level, boosts, ..Standing::default() };
+                *entry(&mut self.tasks, task.id) = Standing::at(boosts, level);
             }
             Enqueue::Wake if self.config.io_renews => self.standing(task.id).used = Picos::ZERO,
             _ => sank = self.sinks(task.id),
         }
         let standing = self.standing(task.id);
-        let level = standing.level;
+        let level = standing.level();
         if reason == Enqueue::Preempted && !sank {
             // It goes on with what is left of its slice as soon as its level has its turn again.
-            self.levels[level].push_front(task.id);
+            self.levels.push_front(level, task.id);
         } else {
             standing.slice_used = Picos::ZERO;
-            self.levels[level].push_back(task.id);
+            self.levels.push_back(level, task.id);
         }
     }
 
     fn remove(&mut self, id: TaskId, _now: Picos) {
-        for level in &mut self.levels {
-            level.retain(|&queued| queued != id);
-        }
+        let level = self.standing(id).level();
+        self.levels.remove(level, id);
     }
 
     fn pick(&mut self, now: Picos) -> Option<TaskId> {
         self.boost(now);
-        self.levels.iter_mut().find_map(VecDeque::pop_front)
+        (0..=self.lowest()).find_map(|level| self.levels.pop_front(level))
     }
 
     fn runs_until(&mut self, id: TaskId, now: Picos) -> Picos {
-        let Standing { level, used, slice_used, .. } = *self.standing(id);
+        let standing = *self.standing(id);
+        let Standing { used, slice_used, .. } = standing;
+        let level = standing.level();
         let slice = self.config.time_slices_us[level].saturating_sub(slice_used);
         let allotment = self.allotment(level).saturating_sub(used);
         now + slice.min(allotment).max(Picos(1))
@@ -197,11 +230,11 @@ impl Scheduler for Mlfq {
 
     fn victim(&mut self, woken: TaskId, running: &[TaskId], now: Picos) -> Option<usize> {
         self.boost(now);
-        let level = self.standing(woken).level;
+        let level = self.standing(woken).level();
         let mut victim = None;
         let mut lowest = level;
         for (place, &id) in running.iter().enumerate() {
-            let level = self.standing(id).level;
+            let level = self.standing(id).level();
             if level > lowest {
                 (victim, lowest) = (Some(place), level);
             }
@@ -211,7 +244,7 @@ impl Scheduler for Mlfq {
 
     fn give_away(&mut self, now: Picos) -> Option<(TaskId, Carry)> {
         let id = self.pick(now)?;
-        let level = self.standing(id).level;
+        let level = self.standing(id).level();
         Some((id, Carry::try_from(level).expect("a level is small")))
     }
 }

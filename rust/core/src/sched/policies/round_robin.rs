@@ -7,9 +7,9 @@
 //! the end with a full slice; at the end of a slice those who came at that very moment go first.
 
 use crate::base::{ConfigError, Picos};
+use crate::sched::list::Lists;
 use crate::sched::{Enqueue, Scheduler, Task, TaskId, micros};
 use serde::{Deserialize, Serialize};
-use std::collections::VecDeque;
 
 /// How long a slice is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,28 +39,28 @@ impl RoundRobinConfig {
 /// Round robin.
 #[derive(Clone, Debug)]
 pub struct RoundRobin {
-    queue: VecDeque<TaskId>,
+    queue: Lists,
     slice: Picos,
 }
 
 impl RoundRobin {
     /// An empty queue.
     pub fn new(config: &RoundRobinConfig) -> Self {
-        Self { queue: VecDeque::new(), slice: config.time_slice_us }
+        Self { queue: Lists::new(1), slice: config.time_slice_us }
     }
 }
 
 impl Scheduler for RoundRobin {
     fn enqueue(&mut self, task: &Task, _reason: Enqueue, _now: Picos) {
-        self.queue.push_back(task.id);
+        self.queue.push_back(0, task.id);
     }
 
     fn remove(&mut self, id: TaskId, _now: Picos) {
-        self.queue.retain(|&queued| queued != id);
+        self.queue.remove(0, id);
     }
 
     fn pick(&mut self, _now: Picos) -> Option<TaskId> {
-        self.queue.pop_front()
+        self.queue.pop_front(0)
     }
 
     fn runs_until(&mut self, _id: TaskId, now: Picos) -> Picos {

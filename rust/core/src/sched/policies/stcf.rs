@@ -6,7 +6,7 @@
 //! Equal times do not preempt; ties in the queue go to who came first.
 
 use crate::base::Picos;
-use crate::sched::keyed::{Keyed, entry};
+use crate::sched::keyed::Keyed;
 use crate::sched::{Enqueue, Scheduler, Task, TaskId};
 use serde::{Deserialize, Serialize};
 
@@ -18,14 +18,12 @@ pub struct StcfConfig {}
 /// Shortest time to completion first.
 #[derive(Clone, Debug, Default)]
 pub struct Stcf {
+    /// By what bursts still need, also for those that run.
     queue: Keyed<Picos>,
-    /// By task: what its burst still needs.
-    left: Vec<Picos>,
 }
 
 impl Scheduler for Stcf {
     fn enqueue(&mut self, task: &Task, _reason: Enqueue, _now: Picos) {
-        *entry(&mut self.left, task.id) = task.burst;
         self.queue.push(task.burst, task.id);
     }
 
@@ -38,8 +36,8 @@ impl Scheduler for Stcf {
     }
 
     fn charge(&mut self, id: TaskId, ran: Picos, _now: Picos) {
-        let left = &mut self.left[id.index()];
-        *left = left.saturating_sub(ran);
+        let left = self.queue.key(id).saturating_sub(ran);
+        self.queue.set_key(id, left);
     }
 
     fn is_preemptive(&self) -> bool {
@@ -47,7 +45,7 @@ impl Scheduler for Stcf {
     }
 
     fn victim(&mut self, woken: TaskId, running: &[TaskId], _now: Picos) -> Option<usize> {
-        let left = |id: TaskId| self.left[id.index()];
+        let left = |id: TaskId| self.queue.key(id);
         let longer = running.iter().enumerate().filter(|&(_, &id)| left(id) > left(woken));
         // Of several the first with most left: `max_by_key` would give the last.
         longer.rev().max_by_key(|&(_, &id)| left(id)).map(|(place, _)| place)

@@ -38,17 +38,13 @@ impl StrideConfig {
     }
 }
 
-#[derive(Clone, Copy, Debug, Default)]
-struct Standing {
-    pass: i128,
-    tickets: u32,
-}
-
 /// A queue by pass.
 #[derive(Clone, Debug)]
 pub struct Stride {
+    /// A pass grows by up to 2^30 * 10^17 ps (one ticket, a slice of 1 ps), beyond 64 bits.
     queue: Keyed<i128>,
-    tasks: Vec<Standing>,
+    /// By task.
+    tickets: Vec<u32>,
     /// The pass that was picked last.
     reached: i128,
     slice: Picos,
@@ -57,22 +53,21 @@ pub struct Stride {
 impl Stride {
     /// An empty queue.
     pub fn new(config: &StrideConfig) -> Self {
-        Self { queue: Keyed::default(), tasks: Vec::new(), reached: 0, slice: config.time_slice_us }
+        Self { queue: Keyed::default(), tickets: Vec::new(), reached: 0, slice: config.time_slice_us }
     }
 }
 
 impl Scheduler for Stride {
     fn enqueue(&mut self, task: &Task, reason: Enqueue, _now: Picos) {
-        let reached = self.reached;
-        let standing = entry(&mut self.tasks, task.id);
-        standing.tickets = task.tickets;
-        standing.pass = match reason {
-            Enqueue::New => reached,
-            Enqueue::Wake => standing.pass.max(reached),
-            Enqueue::Migrated(ahead) => reached + ahead,
-            Enqueue::Preempted | Enqueue::Yielded | Enqueue::SliceUsed => standing.pass,
+        *entry(&mut self.tickets, task.id) = task.tickets;
+        let own = self.queue.key(task.id);
+        let pass = match reason {
+            Enqueue::New => self.reached,
+            Enqueue::Wake => own.max(self.reached),
+            Enqueue::Migrated(ahead) => self.reached + ahead,
+            Enqueue::Preempted | Enqueue::Yielded | Enqueue::SliceUsed => own,
         };
-        self.queue.push(standing.pass, task.id);
+        self.queue.push(pass, task.id);
     }
 
     fn remove(&mut self, id: TaskId, _now: Picos) {
@@ -90,8 +85,8 @@ impl Scheduler for Stride {
     }
 
     fn charge(&mut self, id: TaskId, ran: Picos, _now: Picos) {
-        let standing = &mut self.tasks[id.index()];
-        standing.pass += STRIDE_ONE * i128::from(ran.0) / (i128::from(standing.tickets) * i128::from(self.slice.0));
+        let grown = STRIDE_ONE * i128::from(ran.0) / (i128::from(self.tickets[id.index()]) * i128::from(self.slice.0));
+        self.queue.set_key(id, self.queue.key(id) + grown);
     }
 
     fn give_away(&mut self, _now: Picos) -> Option<(TaskId, Carry)> {
