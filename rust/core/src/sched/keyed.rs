@@ -26,6 +26,8 @@ struct Slot<K: Copy> {
     place: u32,
 }
 
+const _: () = assert!(size_of::<Slot<i128>>() + size_of::<Node>() <= 28, "with a number of the policy 32 bytes a task");
+
 /// A heap that finds its tasks.
 #[derive(Clone, Debug)]
 pub struct Keyed<K: Copy> {

@@ -78,6 +78,8 @@ struct Standing {
     boosts_and_level: u64,
 }
 
+const _: () = assert!(size_of::<Standing>() <= 24, "and 8 bytes of links");
+
 impl Standing {
     const LEVEL_BITS: u32 = LEVELS_MAX.ilog2();
 
