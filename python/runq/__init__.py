@@ -9,7 +9,7 @@
 from typing import TYPE_CHECKING, Any
 
 from runq import machines, sched, trace
-from runq._core import __version__
+from runq._core import __version__, model_version
 from runq.errors import (
     ConfigError,
     KernelError,
@@ -18,6 +18,8 @@ from runq.errors import (
     RunqError,
     SegmentationFault,
     SimulationError,
+    StoreError,
+    SweepError,
     TraceError,
     TraceFileError,
     TraceNotFoundError,
@@ -32,8 +34,9 @@ from runq.simulate import page_replacement, simulate
 from runq.simulate_result import SimulateResult
 
 if TYPE_CHECKING:
-    from runq import benchmarks, scenarios, validation
+    from runq import benchmarks, scenarios, sweeps, validation
     from runq._schedule import ScheduleResult, schedule, schedule_zoo
+    from runq.sweeps import Sweep, SweepTable
     from runq.validation import ValidationResult, validate
 
 __all__ = [
@@ -55,7 +58,11 @@ __all__ = [
     "SegmentationFault",
     "SimulateResult",
     "SimulationError",
+    "StoreError",
     "StructureCache",
+    "Sweep",
+    "SweepError",
+    "SweepTable",
     "Tlb",
     "TraceError",
     "TraceFileError",
@@ -65,6 +72,7 @@ __all__ = [
     "__version__",
     "benchmarks",
     "machines",
+    "model_version",
     "page_replacement",
     "replay",
     "scenarios",
@@ -72,6 +80,7 @@ __all__ = [
     "schedule",
     "schedule_zoo",
     "simulate",
+    "sweeps",
     "trace",
     "validate",
     "validation",
@@ -80,11 +89,14 @@ __all__ = [
 # What takes time to import and is not always needed.
 _LAZY = {
     "ScheduleResult": "runq._schedule",
+    "Sweep": "runq.sweeps",
+    "SweepTable": "runq.sweeps",
     "ValidationResult": "runq.validation",
     "benchmarks": "runq.benchmarks",
     "scenarios": "runq.scenarios",
     "schedule": "runq._schedule",
     "schedule_zoo": "runq._schedule",
+    "sweeps": "runq.sweeps",
     "validate": "runq.validation",
     "validation": "runq.validation",
 }

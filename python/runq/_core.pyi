@@ -7,11 +7,14 @@ __all__ = [
     "Kernel",
     "Replayed",
     "Simulated",
+    "SweepPool",
+    "SweepTrace",
     "__version__",
     "arrow_stream",
     "machine_check",
     "machine_resolve",
     "machine_set",
+    "model_version",
     "page_replacement",
     "policy_check",
     "processes_at",
@@ -26,6 +29,7 @@ __all__ = [
 ]
 
 __version__: str
+model_version: int
 
 @final
 class Kernel:
@@ -92,6 +96,24 @@ class Simulated:
     def result(self) -> str: ...
     @property
     def simulate_seconds(self) -> float: ...
+
+@final
+class SweepTrace:
+    def __new__(cls, source: Any, *, format: str | None = None, name: str = "stream") -> SweepTrace: ...
+    @staticmethod
+    def of_columns(columns: dict[str, bytes]) -> SweepTrace: ...
+    def columns(self) -> dict[str, bytes]: ...
+    def digest(self) -> bytes: ...
+    def __len__(self) -> int: ...
+
+@final
+class SweepPool:
+    def __new__(cls, job: str, trace: SweepTrace | None, threads: int) -> SweepPool: ...
+    def submit(self, number: int, chunk: bytes) -> None: ...
+    # Rows hold identity, error, whether it was given up, tries, which list of names, values, the whole result.
+    def wait(self, timeout_s: float) -> tuple[int, list[list[str]], list[tuple[Any, ...]]] | None: ...
+    def identities(self, chunk: bytes) -> list[bytes | tuple[str, str, str]]: ...
+    def stop(self) -> None: ...
 
 def arrow_stream(columns: list[tuple[str, list[int | None] | list[str]]]) -> object: ...
 def machine_check(machine: str) -> str: ...

@@ -8,6 +8,8 @@ __all__ = [
     "RunqError",
     "SegmentationFault",
     "SimulationError",
+    "StoreError",
+    "SweepError",
     "TraceError",
     "TraceFileError",
     "TraceNotFoundError",
@@ -77,3 +79,11 @@ class OutOfMemory(KernelError):  # noqa: N818 (what every kernel calls it)
 
 class SimulationError(RunqError):
     """A scenario that cannot be run to its end; names the process and what it asked for."""
+
+
+class SweepError(RunqError):
+    """A sweep that cannot go on; says what to do."""
+
+
+class StoreError(SweepError):
+    """A store of a sweep that cannot be used: damaged, full, in use, or of another version; names file and remedy."""

@@ -13,6 +13,7 @@ from runq.cli.ostep import ostep
 from runq.cli.replay import replay
 from runq.cli.schedule import schedule
 from runq.cli.simulate import ps, scenarios, simulate
+from runq.cli.sweep import sweep
 from runq.cli.trace import trace
 from runq.cli.validate import validate
 from runq.errors import RunqError
@@ -37,6 +38,7 @@ def program() -> None:
       runq machines                                 which machines those are
       runq trace info trace.lackey.xz               what is in a trace
       runq simulate snapshot                        what saving a Redis under writes costs
+      runq sweep examples/sweep.toml --store s.db   two thousand simulations
       runq schedule --generate 1000 --policy all    one workload under every scheduling policy
       runq validate fork                            predictions beside measurements
     """
@@ -49,6 +51,7 @@ program.add_command(ps)
 program.add_command(scenarios)
 program.add_command(schedule)
 program.add_command(simulate)
+program.add_command(sweep)
 program.add_command(trace)
 program.add_command(validate)
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from runq.replay import Progress
 from runq.simulate import SimulateProgress
 
-__all__ = ["event_line", "progress_line", "progress_text", "row_line"]
+__all__ = ["event_line", "point_line", "point_text", "progress_line", "progress_text", "row_line"]
 
 _CLEAR = "\r\x1b[2K"
 
@@ -69,6 +69,44 @@ def row_line() -> Iterator[Callable[[int, int], object] | None]:
     finally:
         sys.stderr.write(_CLEAR)
         sys.stderr.flush()
+
+
+@contextmanager
+def point_line() -> Iterator[Callable[[int, int | None, int], object] | None]:
+    """Gives what shows the points of a sweep, their rate and the time left; `None` unless stderr is a terminal."""
+    if sys.stderr is None or not sys.stderr.isatty():
+        yield None
+        return
+    start = time.monotonic()
+    first: list[int] = []
+
+    def show(done: int, total: int | None, failed: int) -> None:
+        # What was there before is not of this run.
+        if not first:
+            first.append(done)
+        text = point_text(done, total, failed, done - first[0], time.monotonic() - start)
+        sys.stderr.write(f"{_CLEAR}{text}")
+        sys.stderr.flush()
+
+    try:
+        yield show
+    finally:
+        sys.stderr.write(_CLEAR)
+        sys.stderr.flush()
+
+
+def point_text(done: int, total: int | None, failed: int, new: int, seconds: float) -> str:
+    """How far a sweep is: `45 %, 900 of 2,000 points, 3 failed, 101.0/s, 0:11 left`."""
+    rate = new / max(seconds, 1e-3)
+    parts = [f"{done:,} of {total:,} points" if total else f"{done:,} points", f"{rate:,.1f}/s"]
+    if failed:
+        parts.insert(1, f"{failed:,} failed")
+    if total:
+        parts.insert(0, f"{100 * min(done / total, 1):3.0f} %")
+        if new and seconds >= 1:
+            left = round((total - done) / rate)
+            parts.append(f"{left // 60}:{left % 60:02} left")
+    return ", ".join(parts)
 
 
 def progress_text(consumed: int, total: int | None, accesses: int, seconds: float) -> str:

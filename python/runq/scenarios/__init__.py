@@ -55,7 +55,7 @@ def parameters(name: str, **values: Any) -> msgspec.Struct:
     5
     """
     kind = module(name).Parameters
-    known = [field.name for field in msgspec.structs.fields(kind)]
+    known = kind.__struct_fields__
     for key in values:
         if key not in known:
             raise ConfigError(

@@ -1,7 +1,7 @@
 //! `runq-core` simulates execution models: what processes, threads and runtimes cost on a given machine.
 //!
 //! It has no Python, no wall clock and no global state: a result is a pure function of configuration, input and seed.
-//! The floors, each importing only from below: [`engine`] and [`replay`], [`workload`], [`kernel`], [`vm`], [`memory`] and [`trace`],
+//! The floors, each importing only from below: [`sweep`], [`engine`] and [`replay`], [`workload`], [`kernel`], [`vm`], [`memory`] and [`trace`],
 //! [`sched`], [`base`].
 
 pub mod base;
@@ -10,6 +10,11 @@ pub mod kernel;
 pub mod memory;
 pub mod replay;
 pub mod sched;
+pub mod sweep;
 pub mod trace;
 pub mod vm;
 pub mod workload;
+
+/// The version of what is simulated: one more whenever a result changes for the same configuration, input and seed.
+/// Results that are kept say of which version they are.
+pub const MODEL_VERSION: u32 = 1;

@@ -18,6 +18,7 @@ mod schedule;
 mod schedule_policy;
 mod simulate;
 mod source;
+mod sweep;
 mod trace;
 
 use pyo3::prelude::*;
@@ -40,11 +41,14 @@ mod _core {
     #[pymodule_export]
     use super::simulate::{Simulated, page_replacement, processes_at, simulate};
     #[pymodule_export]
+    use super::sweep::{SweepPool, SweepTrace};
+    #[pymodule_export]
     use super::trace::{trace_convert, trace_info};
     use super::*;
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
-        module.add("__version__", env!("CARGO_PKG_VERSION"))
+        module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+        module.add("model_version", runq_core::MODEL_VERSION)
     }
 }

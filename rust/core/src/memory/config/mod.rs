@@ -16,7 +16,7 @@ pub use check::RegionRef;
 pub use kernel::KernelConfig;
 pub use page_walk::{PageWalkConfig, StructureCacheConfig};
 pub use parse::{from_tree, tree_from_json};
-pub use set::apply_set;
+pub use set::{apply_set, apply_set_value};
 pub use size::Size;
 
 use serde::{Deserialize, Serialize};

@@ -22,6 +22,14 @@ pub fn apply_set(tree: &mut Value, assignment: &str) -> Result<(), ConfigError> 
     if path.is_empty() {
         return Err(ConfigError::new("set", "must name a field before '='", format!("{assignment:?}")));
     }
+    apply_set_value(tree, path, value)
+}
+
+/// Changes the value at a path.
+///
+/// # Errors
+/// As those of [`apply_set`].
+pub fn apply_set_value(tree: &mut Value, path: &str, value: Value) -> Result<(), ConfigError> {
     let mut place = tree;
     let mut done = 0;
     while done < path.len() {

@@ -1,0 +1,147 @@
+"""The engine `dask`: chunks as tasks of any Dask cluster, so on SSH, Kubernetes or Slurm as well as on this machine.
+
+The job, with its trace, is scattered to every worker once. A worker that dies takes its chunks with it: Dask runs
+them elsewhere, and after some deaths gives them up; then the driver runs their points one by one until it knows which
+it was.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import uuid
+from typing import Any
+
+from runq import _core
+from runq.errors import ConfigError, SweepError
+from runq.sweeps._engine import Chunk, Finished, cpu_count
+from runq.sweeps._target import Job, Rows
+
+try:
+    import dask
+    import distributed
+except ImportError:
+    raise SweepError("the engine dask needs dask and distributed: pip install 'runq[dask]'") from None
+
+__all__ = ["DaskEngine"]
+
+# Deaths of workers after which a cluster of our own gives a chunk up. On others their own setting holds.
+_DEATHS_ALLOWED = 0
+
+
+class DaskEngine:
+    """Tasks of a Dask client; without one, of a cluster of processes on this machine, one a cpu.
+
+    Args:
+        client: a `distributed.Client`. It stays open.
+        scheduler: instead, the address of a scheduler.
+        jobs: instead of both, how many processes.
+    """
+
+    name = "dask"
+
+    def __init__(self, client: Any = None, *, scheduler: str | None = None, jobs: int | None = None) -> None:
+        if (client is not None or scheduler is not None) and jobs is not None:
+            raise ConfigError("jobs", "must be left out where the cluster says how many workers there are", repr(jobs))
+        self._own: list[Any] = []
+        if client is None:
+            client = self._connect(scheduler, jobs)
+        self._client = client
+        workers = client.scheduler_info(n_workers=-1)["workers"]
+        if not workers:
+            with contextlib.suppress(TimeoutError, OSError):
+                client.wait_for_workers(1, timeout=30)
+            workers = client.scheduler_info(n_workers=-1)["workers"]
+        if not workers:
+            self._close()
+            raise SweepError(f"{client.scheduler.address}: the scheduler has no workers: start some, then resume")
+        self.slots = sum(worker["nthreads"] for worker in workers.values())
+        self._futures: dict[int, Any] = {}
+        self._done: queue.SimpleQueue[tuple[int, Any]] = queue.SimpleQueue()
+        self._job: Any = None
+        # Keys of tasks are for ever: those of two sweeps must not meet.
+        self._prefix = f"runq-sweep-{uuid.uuid4().hex[:12]}"
+
+    def start(self, job: Job) -> None:
+        """Gives the job to every worker, and sees that all simulate the same."""
+        try:
+            versions = self._client.run(_model_version)
+        except Exception as error:
+            raise SweepError(f"a worker cannot import runq ({error}): install the same version there") from error
+        for worker, version in versions.items():
+            if version != _core.model_version:
+                raise SweepError(
+                    f"{worker}: simulates model version {version}, and the driver {_core.model_version}: "
+                    "install one version"
+                )
+        self._job = self._client.scatter([job], broadcast=True, hash=False)[0]
+
+    def submit(self, chunk: Chunk) -> None:
+        """Makes a task of a chunk."""
+        key = f"{self._prefix}-{chunk.number}"
+        future = self._client.submit(_run, self._job, chunk.content, key=key, pure=False)
+        self._futures[chunk.number] = future
+        future.add_done_callback(lambda done, number=chunk.number: self._done.put((number, done)))
+
+    def wait(self, timeout_s: float) -> Finished | None:
+        """A task that is done; one whose workers died is a lost chunk."""
+        try:
+            number, future = self._done.get(timeout=timeout_s)
+        except queue.Empty:
+            if self._client.status not in ("running", "connecting"):
+                raise SweepError("the connection to the Dask scheduler is lost: start it again, then resume") from None
+            return None
+        if self._futures.pop(number, None) is None:
+            return None
+        if future.status == "finished":
+            return Finished(number, future.result())
+        if future.status == "error":
+            error = future.exception()
+            if isinstance(error, distributed.scheduler.KilledWorker):
+                return Finished(number, None, "its workers died")
+            raise SweepError(f"a Dask task failed ({type(error).__name__}: {error}): put that right, then resume")
+        raise SweepError(f"the Dask scheduler dropped a task ({future.status}): start it again, then resume")
+
+    def stop(self) -> None:
+        """Cancels what is queued; a cluster of our own ends."""
+        futures, self._futures = list(self._futures.values()), {}
+        with contextlib.suppress(Exception):
+            self._client.cancel(futures, force=True)
+        self._job = None
+        self._close()
+
+    def _connect(self, scheduler: str | None, jobs: int | None) -> Any:
+        if scheduler is not None:
+            try:
+                client = distributed.Client(scheduler, timeout=10, set_as_default=False)
+            except (OSError, ValueError, TypeError) as error:
+                raise SweepError(f"{scheduler}: no Dask scheduler answers there ({error})") from None
+        else:
+            settings = {
+                "distributed.scheduler.allowed-failures": _DEATHS_ALLOWED,
+                "distributed.worker.daemon": True,
+                "distributed.admin.system-monitor.interval": "5s",
+            }
+            with dask.config.set(settings):
+                cluster = distributed.LocalCluster(
+                    n_workers=jobs or cpu_count(), threads_per_worker=1, dashboard_address=None, memory_limit=0
+                )
+            self._own.append(cluster)
+            client = distributed.Client(cluster, set_as_default=False)
+        self._own.insert(0, client)
+        return client
+
+    def _close(self) -> None:
+        for one in self._own:
+            with contextlib.suppress(Exception):
+                one.close(timeout=5)
+        self._own = []
+
+
+def _run(job: Job, chunk: bytes) -> Rows:
+    """What a task does."""
+    return job.run(chunk)
+
+
+def _model_version() -> int:
+    return _core.model_version

@@ -1,0 +1,130 @@
+"""Sweeps over machines and options on one trace: `runq.replay` at every point."""
+
+from __future__ import annotations
+
+import json
+import operator
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from runq import _core
+from runq._source import trace_source
+from runq.errors import ConfigError
+from runq.sweeps._machines import Machines
+from runq.sweeps._native import NativeJob
+from runq.sweeps._target import Point, Rows
+
+__all__ = ["Target"]
+
+_OPTIONS = (
+    "skip",
+    "warmup",
+    "limit",
+    "dependent",
+    "address_spaces",
+    "by_thread",
+    "by_ip",
+    "regions",
+    "engine",
+)
+
+
+class Target:
+    """A trace through machines. Axes: `seed`, `machine`, `machine.PATH`, `options.X`. The trace is held in memory."""
+
+    verb = "replay"
+    metrics = (
+        "accesses",
+        "cycles",
+        "latency_cycles",
+        "page_walks",
+        "levels.*.reads",
+        "levels.*.writes",
+        "levels.*.misses",
+        "levels.*.write_backs",
+        "tlbs",
+        "digest",
+    )
+    zero = ()
+
+    def __init__(self, trace: object, machine: object, *, format: str | None = None, **options: Any) -> None:
+        for name in options:
+            if name not in _OPTIONS:
+                raise ConfigError(f"options.{name}", f"must be one of {', '.join(_OPTIONS)}", repr(options[name]))
+        self._machines = Machines(machine)
+        self._options = {name: _option(value) for name, value in options.items()}
+        source = trace_source(trace)
+        self._path = str(Path(source.object).absolute()) if isinstance(source.object, str) else None
+        self._format = format
+        self._trace = _core.SweepTrace(source.object, format=format, name=source.name)
+        self._names: Sequence[str] = ()
+        self._metrics: Sequence[str] = self.metrics
+        self._paths: list[tuple[str, int]] = []
+        self._machine_axis: int | None = None
+
+    def bind(self, names: Sequence[str], metrics: Sequence[str]) -> None:
+        """Takes the axes."""
+        self._names, self._metrics = names, metrics
+        self._paths, self._machine_axis = [], None
+        for place, name in enumerate(names):
+            root, _, rest = name.partition(".")
+            if name == "machine":
+                self._machine_axis = place
+            elif rest and (root == "machine" or (root == "options" and rest.partition(".")[0] in _OPTIONS)):
+                self._paths.append((name, place))
+            elif name != "seed":
+                rule = f"must be seed, machine, machine.PATH or options.X with X one of {', '.join(_OPTIONS)}"
+                raise ConfigError(f"over.{name}", rule, repr(name))
+
+    def job(self) -> NativeJob:
+        """What the core needs beside chunks."""
+        spec = {
+            "target": "replay",
+            "paths": [name for name, _ in self._paths],
+            "options": self._options,
+            "metrics": [path for path in self._metrics if path != "tree"],
+            "tree": "tree" in self._metrics,
+        }
+        return NativeJob(json.dumps(spec), self._trace)
+
+    def chunk(self, points: Sequence[Point]) -> bytes:
+        """Points with their machines."""
+        rows = [
+            {
+                "machine": self._machines.place(
+                    None if self._machine_axis is None else point.values[self._machine_axis]
+                ),
+                "scenario": 0,
+                "seed": point.seed,
+                "values": [point.values[place] for _, place in self._paths],
+            }
+            for point in points
+        ]
+        return msgspec.json.encode({"machines": self._machines.texts, "points": rows})
+
+    def finish(self, points: Sequence[Point], rows: Rows) -> Rows:
+        """Adds the whole result if it is asked for."""
+        if "tree" not in self._metrics:
+            return rows
+        schemas = [(*names, "tree") for names in rows.schemas]
+        return Rows(schemas, [row._replace(values=(*row.values, row.tree), tree=None) for row in rows.rows])
+
+    def definition(self) -> dict[str, Any]:
+        """Trace by its path and digest, machine and options."""
+        return {
+            "trace": self._path,
+            "trace_digest": self._trace.digest().hex(),
+            "format": self._format,
+            "machine": {"of": json.loads(self._machines.base.to_json())},
+            **self._options,
+        } | ({} if self._path is not None else {"unnamed": "a trace that is no file"})
+
+
+def _option(value: Any) -> Any:
+    """NumPy's integers become Python's, regions tables."""
+    if hasattr(value, "__index__") and not isinstance(value, bool):
+        return operator.index(value)
+    return msgspec.to_builtins(value)

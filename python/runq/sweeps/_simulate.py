@@ -1,0 +1,179 @@
+"""Sweeps over scenarios: `runq.simulate` at every point."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, NamedTuple, cast
+
+import msgspec
+
+from runq.errors import ConfigError
+from runq.scenario import Scenario
+from runq.scenarios import module, parameters
+from runq.simulate import DEFAULT_MACHINE, load_scenario, scenario_name
+from runq.simulate_result import result_of
+from runq.sweeps._machines import Machines
+from runq.sweeps._native import NativeJob
+from runq.sweeps._target import Point, Rows
+
+__all__ = ["Target"]
+
+# Built scenarios that are kept, by their parameters.
+_KEPT_MAX = 4096
+
+_OUTCOME = "outcome"
+
+
+class _Done(NamedTuple):
+    """A result as the core hands it back."""
+
+    result: str
+    simulate_seconds: float
+
+
+class Target:
+    """Scenarios on machines.
+
+    Axes: `seed`, `machine`, `machine.PATH`, `scenario`, `scenario.PARAMETER`, `scenario.PATH`.
+    """
+
+    verb = "simulate"
+    metrics = ("makespan_ns", "ledger", "faults", "measures", "memory", "digest")
+    zero = ("faults.",)
+
+    def __init__(self, scenario: object, machine: object = None, **values: Any) -> None:
+        self._name = scenario_name(scenario)
+        self._scenario = None if self._name is not None else load_scenario(scenario)
+        if self._name is None and values:
+            first = next(iter(values))
+            raise ConfigError(f"scenario.{first}", "must be for a scenario that comes with runq", repr(scenario))
+        self._values = values
+        if self._name is not None:
+            self._parameters(self._name, {})
+        self._machines = Machines(DEFAULT_MACHINE if machine is None else machine)
+        self._built: dict[str, str] = {}
+        # Axes that are no paths: `machine` and `scenario` by name, parameters by theirs.
+        self._places: dict[str, int] = {}
+        self._changed: list[tuple[str, int]] = []
+        self._paths: list[tuple[str, int]] = []
+        self._names: Sequence[str] = ()
+        self._metrics: Sequence[str] = self.metrics
+
+    def bind(self, names: Sequence[str], metrics: Sequence[str]) -> None:
+        """Sorts the axes: paths that the core changes, and parameters of which scenarios are built here."""
+        self._names, self._metrics = names, metrics
+        self._places, self._changed, self._paths = {}, [], []
+        for place, name in enumerate(names):
+            root, _, rest = name.partition(".")
+            if name in ("seed", "machine", "scenario"):
+                self._places[name] = place
+            elif root == "machine" and rest:
+                self._paths.append((name, place))
+            elif root == "scenario" and rest:
+                is_path = rest in ("memory", "until_ns", "name") or rest.startswith(("kernel.", "processes"))
+                if is_path:
+                    self._paths.append((name, place))
+                elif self._name is None and "scenario" not in names:
+                    rule = "must be a path of the scenario (kernel.X, processes[0].X, memory, until_ns)"
+                    raise ConfigError(f"over.{name}", rule, repr(rest))
+                else:
+                    self._changed.append((rest, place))
+            else:
+                rule = "must be seed, machine, scenario, machine.PATH, or scenario.X with a parameter or path X"
+                raise ConfigError(f"over.{name}", rule, repr(name))
+
+    def job(self) -> NativeJob:
+        """What the core needs beside chunks."""
+        spec = {
+            "target": "simulate",
+            "paths": [name for name, _ in self._paths],
+            "metrics": [path for path in self._metrics if path.partition(".")[0] not in (_OUTCOME, "tree")],
+            "tree": any(path.partition(".")[0] in (_OUTCOME, "tree") for path in self._metrics),
+        }
+        return NativeJob(json.dumps(spec))
+
+    def chunk(self, points: Sequence[Point]) -> bytes:
+        """Points with their machines and scenarios; each scenario stands there once."""
+        texts: dict[str, int] = {}
+        rows = []
+        for point in points:
+            text = self._text(point)
+            row = {
+                "machine": self._machines.place(self._value("machine", point)),
+                "scenario": texts.setdefault(text, len(texts)),
+                "seed": point.seed,
+                "values": [point.values[place] for _, place in self._paths],
+            }
+            rows.append(row)
+        return msgspec.json.encode({"machines": self._machines.texts, "scenarios": list(texts), "points": rows})
+
+    def finish(self, points: Sequence[Point], rows: Rows) -> Rows:
+        """Adds what the scenario is about, read from the whole result."""
+        wanted = [path for path in self._metrics if path.partition(".")[0] == _OUTCOME]
+        keeps_tree = "tree" in self._metrics
+        if not wanted and not keeps_tree:
+            return rows
+        schemas: dict[tuple[str, ...], int] = {}
+        finished = []
+        for point, row in zip(points, rows.rows, strict=True):
+            extra: dict[str, Any] = {}
+            if row.error is None and row.tree is not None:
+                if wanted:
+                    found = self._outcome(point, row.tree)
+                    extra = {name: value for name, value in found.items() if _is_wanted(name, wanted)}
+                if keeps_tree:
+                    extra["tree"] = row.tree
+            names = (*rows.schemas[row.schema], *extra)
+            schema = schemas.setdefault(names, len(schemas))
+            finished.append(row._replace(schema=schema, values=(*row.values, *extra.values()), tree=None))
+        return Rows(list(schemas), finished)
+
+    def definition(self) -> dict[str, Any]:
+        """Scenario, parameters and machine."""
+        scenario: Any = self._name if self._scenario is None else {"of": self._scenario.to_dict()}
+        return {"scenario": scenario, "machine": {"of": json.loads(self._machines.base.to_json())}, **self._values}
+
+    def _outcome(self, point: Point, tree: str) -> dict[str, Any]:
+        name = self._value("scenario", point) or self._name
+        if name is None:
+            return {}
+        values = self._parameters(name, self._changes(point))
+        scenario = Scenario(name=name, processes=())
+        result = result_of(cast(Any, _Done(tree, 0.0)), scenario, self._machines.base, point.seed)
+        found = module(name).outcome(values, result)
+        return {
+            f"{_OUTCOME}.{key}": value if isinstance(value, (int, float, str)) else None for key, value in found.items()
+        }
+
+    def _text(self, point: Point) -> str:
+        """The scenario of a point as JSON, without what the core changes in it."""
+        name = self._value("scenario", point)
+        changes = self._changes(point)
+        key = json.dumps([name, changes])
+        if key not in self._built:
+            if len(self._built) >= _KEPT_MAX:
+                self._built.clear()
+            if name is not None and not isinstance(name, str):
+                raise ConfigError("over.scenario", "must be names of scenarios", repr(name))
+            of_name = self._name if name is None else name
+            if of_name is None:
+                assert self._scenario is not None, "a target has a scenario or the name of one"
+                self._built[key] = self._scenario.to_json()
+            else:
+                self._built[key] = module(of_name).build(self._parameters(of_name, changes)).to_json()
+        return self._built[key]
+
+    def _changes(self, point: Point) -> dict[str, Any]:
+        return {name: point.values[place] for name, place in self._changed}
+
+    def _parameters(self, name: str, changes: dict[str, Any]) -> msgspec.Struct:
+        return parameters(name, **(self._values | changes))
+
+    def _value(self, axis: str, point: Point) -> Any:
+        place = self._places.get(axis)
+        return None if place is None else point.values[place]
+
+
+def _is_wanted(name: str, wanted: Sequence[str]) -> bool:
+    return any(name == path or name.startswith(f"{path}.") for path in wanted)

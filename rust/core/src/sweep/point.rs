@@ -1,0 +1,50 @@
+//! Points: what changes from one simulation to the next.
+
+use crate::base::ConfigError;
+use crate::memory::config::{from_tree, tree_from_json};
+use serde::Deserialize;
+use serde_json::Value;
+
+/// One simulation.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct Point {
+    /// Which of the chunk's machines.
+    pub machine: usize,
+    /// Which of the chunk's scenarios; 0 where there are none.
+    pub scenario: usize,
+    /// Of everything random.
+    pub seed: u64,
+    /// One value for each path of the job.
+    pub values: Vec<Value>,
+}
+
+/// Points, and the machines and scenarios (as JSON) that they begin with.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Chunk {
+    /// Machines.
+    pub machines: Vec<String>,
+    /// Scenarios; empty for a replay.
+    #[serde(default)]
+    pub scenarios: Vec<String>,
+    /// What is to be run.
+    pub points: Vec<Point>,
+}
+
+impl Chunk {
+    /// Reads a chunk for a job of so many paths.
+    ///
+    /// # Errors
+    /// What is not a chunk of such a job.
+    pub fn from_json(text: &str, paths: usize) -> Result<Self, ConfigError> {
+        let chunk: Self = from_tree("chunk", tree_from_json("chunk", text)?)?;
+        for (place, point) in chunk.points.iter().enumerate() {
+            let scenarios = chunk.scenarios.len().max(1);
+            if point.machine >= chunk.machines.len() || point.scenario >= scenarios || point.values.len() != paths {
+                let rule = "must name a machine and a scenario of the chunk and have a value for each path";
+                return Err(ConfigError::new(format!("points[{place}]"), rule, format!("{point:?}")));
+            }
+        }
+        Ok(chunk)
+    }
+}

@@ -1,0 +1,140 @@
+//! Points made ready: their machine, scenario and options read, changed and checked. What several points share is kept.
+
+use super::identity::Digest;
+use super::job::{Job, Target};
+use super::point::{Chunk, Point};
+use crate::base::ConfigError;
+use crate::memory::MachineConfig;
+use crate::memory::config::{apply_set_value, from_tree, tree_from_json};
+use crate::replay::ReplayOptions;
+use crate::workload::Scenario;
+use serde::Serialize;
+use serde_json::Value;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Machines and scenarios that are kept at most; beyond that all are forgotten.
+const KEPT_MAX: usize = 256;
+
+/// A checked value and the digest of its canonical form.
+#[derive(Debug)]
+pub(super) struct Checked<T> {
+    pub value: T,
+    pub digest: Digest,
+}
+
+type Kept<T> = Mutex<HashMap<Digest, Result<Arc<T>, ConfigError>>>;
+
+/// What was read before, by what it was read from.
+#[derive(Debug, Default)]
+pub(super) struct Cache {
+    trees: Kept<Value>,
+    machines: Kept<Checked<MachineConfig>>,
+    scenarios: Kept<Checked<Scenario>>,
+}
+
+/// A point that can run.
+#[derive(Debug)]
+pub(super) struct Ready {
+    pub machine: Arc<Checked<MachineConfig>>,
+    pub scenario: Option<Arc<Checked<Scenario>>>,
+    pub options: ReplayOptions,
+    pub identity: Digest,
+}
+
+impl Ready {
+    /// Makes a point ready.
+    ///
+    /// # Errors
+    /// The first rule that is broken.
+    pub fn new(job: &Job, chunk: &Chunk, point: &Point) -> Result<Self, ConfigError> {
+        let machine = machine(job, &chunk.machines[point.machine], point)?;
+        let (scenario, options) = match job.target {
+            Target::Simulate => {
+                (Some(scenario(job, &chunk.scenarios[point.scenario], point)?), ReplayOptions::default())
+            }
+            Target::Replay => (None, options(job, point)?),
+        };
+        let mut identity = job.digest.digest(machine.digest).number(point.seed);
+        match &scenario {
+            Some(scenario) => identity = identity.digest(scenario.digest),
+            None => {
+                options.check(&machine.value)?;
+                identity = canonical(identity, &options);
+            }
+        }
+        Ok(Self { machine, scenario, options, identity })
+    }
+}
+
+fn machine(job: &Job, text: &str, point: &Point) -> Result<Arc<Checked<MachineConfig>>, ConfigError> {
+    let key = key(text, &job.machine, point);
+    kept(&job.cache.machines, key, || {
+        let config = if job.machine.is_empty() {
+            MachineConfig::from_json(text)?
+        } else {
+            let tree = kept(&job.cache.trees, Digest::new("tree").bytes(text.as_bytes()), || {
+                let machine = MachineConfig::from_value(tree_from_json("machine", text)?)?;
+                // With every field, so that a path may lead through one that was left at its default.
+                Ok(serde_json::to_value(&machine).expect("a machine is made of what JSON has"))
+            })?;
+            let config = MachineConfig::from_value(changed(&tree, &job.machine, point)?)?;
+            config.check()?;
+            config
+        };
+        let digest = canonical(Digest::new("machine"), &config);
+        Ok(Checked { value: config, digest })
+    })
+}
+
+fn scenario(job: &Job, text: &str, point: &Point) -> Result<Arc<Checked<Scenario>>, ConfigError> {
+    let key = key(text, &job.scenario, point);
+    kept(&job.cache.scenarios, key, || {
+        let mut tree = tree_from_json("scenario", text)?;
+        // So that a path may lead through what was left at its default.
+        if let Some(fields) = tree.as_object_mut() {
+            fields.entry("kernel").or_insert_with(|| Value::Object(serde_json::Map::new()));
+        }
+        let text = changed(&tree, &job.scenario, point)?.to_string();
+        let scenario = Scenario::from_json(&text)?;
+        // As it is written, with its keys sorted: not every op can be written out again.
+        let digest = Digest::new("scenario").bytes(text.as_bytes());
+        Ok(Checked { value: scenario, digest })
+    })
+}
+
+fn options(job: &Job, point: &Point) -> Result<ReplayOptions, ConfigError> {
+    let options: ReplayOptions = from_tree("options", changed(&job.base_options, &job.options, point)?)?;
+    Ok(ReplayOptions { seed: point.seed, ..options })
+}
+
+/// A tree with the point's values at their paths.
+fn changed(tree: &Value, paths: &[(usize, String)], point: &Point) -> Result<Value, ConfigError> {
+    let mut tree = tree.clone();
+    for (place, path) in paths {
+        apply_set_value(&mut tree, path, point.values[*place].clone())?;
+    }
+    Ok(tree)
+}
+
+fn key(text: &str, paths: &[(usize, String)], point: &Point) -> Digest {
+    let start = Digest::new("key").bytes(text.as_bytes());
+    paths.iter().fold(start, |digest, (place, _)| digest.bytes(point.values[*place].to_string().as_bytes()))
+}
+
+fn canonical(digest: Digest, value: &impl Serialize) -> Digest {
+    digest.bytes(&serde_json::to_vec(value).expect("a configuration is made of what JSON has"))
+}
+
+fn kept<T>(cache: &Kept<T>, key: Digest, make: impl FnOnce() -> Result<T, ConfigError>) -> Result<Arc<T>, ConfigError> {
+    if let Some(known) = cache.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
+        return known.clone();
+    }
+    let made = make().map(Arc::new);
+    let mut cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
+    if cache.len() >= KEPT_MAX {
+        cache.clear();
+    }
+    cache.insert(key, made.clone());
+    made
+}

@@ -1,0 +1,279 @@
+"""Stores: whoever is killed, wherever the disk ends, nothing that was done is lost or done again."""
+
+import contextlib
+import os
+import resource
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import runq
+
+SWEEP = """
+target = "simulate"
+scenario = "fork-latency"
+machine = "granite-rapids-vm"
+
+[parameters]
+resident = "64KiB"
+repeats = 2
+
+[over]
+"seed" = { from = 1, to = 60, steps = 60 }
+"machine.kernel.fork.pte_dirtied_ns" = [20, 30, 40]
+"""
+POINTS = 180
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "runq.cli", *map(str, arguments)]
+
+
+def runq_sweep(*arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command("sweep", *arguments), capture_output=True, text=True, timeout=120, check=False, **options
+    )
+
+
+def table(store: Path) -> str:
+    done = runq_sweep("export", store, "--csv", "-")
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def count(store: Path) -> int:
+    """Rows that are in the file, whoever writes it."""
+    with contextlib.closing(sqlite3.connect(store)) as db:
+        try:
+            return int(db.execute("SELECT count(*) FROM sweep_1").fetchone()[0])
+        except sqlite3.OperationalError:
+            return 0
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "sweep.toml"
+    path.write_text(SWEEP)
+    return path
+
+
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("expected")
+    (folder / "sweep.toml").write_text(SWEEP)
+    done = runq_sweep(folder / "sweep.toml", "--store", folder / "s.db", "--jobs", 1)
+    assert done.returncode == 0, done.stderr
+    return table(folder / "s.db")
+
+
+def start_and_stop(file: Path, store: Path, signal_number: int) -> subprocess.Popen[str]:
+    """Starts a sweep and sends a signal as soon as some rows are written."""
+    driver = subprocess.Popen(
+        command("sweep", file, "--store", store, "--jobs", 1), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    while driver.poll() is None and not (store.exists() and count(store) > 3):
+        time.sleep(0.01)
+    driver.send_signal(signal_number)
+    return driver
+
+
+def test_a_driver_that_is_killed_goes_on_where_it_was(file: Path, tmp_path: Path, expected: str) -> None:
+    store = tmp_path / "s.db"
+    driver = start_and_stop(file, store, signal.SIGKILL)
+    driver.communicate(timeout=30)
+    assert driver.returncode == -signal.SIGKILL
+    before = count(store)
+    assert 0 < before < POINTS
+    assert "pending" in runq_sweep("status", store).stdout
+    done = runq_sweep("resume", store, "--jobs", 2)
+    assert done.returncode == 0, done.stderr
+    assert table(store) == expected
+
+
+def test_ctrl_c_ends_within_a_second_and_says_how_to_resume(file: Path, tmp_path: Path, expected: str) -> None:
+    store = tmp_path / "s.db"
+    driver = start_and_stop(file, store, signal.SIGINT)
+    start = time.monotonic()
+    _, errors = driver.communicate(timeout=30)
+    # The second, and what a busy machine takes to end a process.
+    assert time.monotonic() - start < 3
+    assert driver.returncode == 130
+    assert f"runq sweep resume {store}" in errors
+    assert runq_sweep("resume", store).returncode == 0
+    assert table(store) == expected
+
+
+def test_a_finished_sweep_computes_nothing(file: Path, tmp_path: Path) -> None:
+    store = tmp_path / "s.db"
+    assert runq_sweep(file, "--store", store).returncode == 0
+    content = table(store)
+    again = runq_sweep("resume", store)
+    assert again.stdout == f"{store}: nothing to do: {POINTS} done, 0 failed\n"
+    assert runq_sweep(file, "--store", store).returncode == 0
+    assert table(store) == content
+
+
+def test_points_of_another_sweep_are_reused(tmp_path: Path) -> None:
+    machine = runq.machines.load("granite-rapids-vm").with_set("memory_size=64MiB")
+
+    def sweep(seeds: range) -> runq.Sweep:
+        return runq.Sweep(
+            "simulate", "fork-latency", machine, resident="16KiB", over={"seed": seeds}, metrics=["ledger"]
+        )
+
+    store = tmp_path / "s.db"
+    sweep(range(10)).run(store)
+    reused = sweep(range(5, 15)).run(store)
+    assert "done (5 reused)" in runq_sweep("status", store).stdout
+    assert reused.digest() == sweep(range(5, 15)).run().digest()
+    # Written in another way, the points are the same: nothing is left to run.
+    other = runq.Sweep(
+        "simulate",
+        "fork-latency",
+        machine,
+        over={"scenario.resident": ["16KiB"], "seed": range(15), "machine.memory_size": [64 << 20]},
+        metrics=["ledger"],
+    )
+    other.run(store)
+    assert "15 done (15 reused)" in runq_sweep("status", store).stdout
+
+
+def test_a_full_disk_is_told_and_nothing_is_lost(file: Path, tmp_path: Path, expected: str) -> None:
+    store = tmp_path / "s.db"
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, 150_000))
+
+    full = runq_sweep(file, "--store", store, "--jobs", 1, preexec_fn=limit)
+    assert full.returncode == 2, full.stdout + full.stderr
+    assert str(store) in full.stderr
+    assert "full" in full.stderr
+    assert f"runq sweep resume {store}" in full.stderr
+    assert 0 < count(store) < POINTS
+    assert runq_sweep("resume", store).returncode == 0
+    assert table(store) == expected
+
+
+def test_a_store_that_was_cut_off_is_told_and_left_alone(file: Path, tmp_path: Path) -> None:
+    store = tmp_path / "s.db"
+    assert runq_sweep(file, "--store", store).returncode == 0
+    whole = store.read_bytes()
+    for size in (len(whole) // 2, 4096 + 7, 50):
+        store.write_bytes(whole[:size])
+        for arguments in (
+            [file, "--store", store],
+            ["status", store],
+            ["export", store, "--csv", "-"],
+            ["resume", store],
+        ):
+            done = runq_sweep(*arguments)
+            assert done.returncode == 2
+            assert str(store) in done.stderr
+            assert "restore a copy" in done.stderr
+        assert store.read_bytes() == whole[:size]
+
+
+def test_a_damaged_store_is_told(file: Path, tmp_path: Path) -> None:
+    store = tmp_path / "s.db"
+    assert runq_sweep(file, "--store", store).returncode == 0
+    whole = bytearray(store.read_bytes())
+    whole[4096:] = os.urandom(len(whole) - 4096)
+    store.write_bytes(whole)
+    done = runq_sweep("export", store, "--csv", "-")
+    assert done.returncode == 2
+    assert "is damaged" in done.stderr
+
+
+def test_files_that_are_no_store_are_told(file: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.db"
+    with contextlib.closing(sqlite3.connect(other)) as db:
+        db.execute("CREATE TABLE t (x)")
+        db.commit()
+    assert "is a database of another program" in runq_sweep(file, "--store", other).stderr
+    assert "is no store of a sweep" in runq_sweep(file, "--store", file).stderr
+    assert "there is no such store" in runq_sweep("status", tmp_path / "none.db").stderr
+    assert not (tmp_path / "none.db").exists()
+
+
+def test_a_store_of_another_format_is_told(file: Path, tmp_path: Path) -> None:
+    store = tmp_path / "s.db"
+    assert runq_sweep(file, "--store", store).returncode == 0
+    with contextlib.closing(sqlite3.connect(store)) as db:
+        db.execute("PRAGMA user_version = 99")
+    done = runq_sweep("resume", store)
+    assert done.returncode == 2
+    assert "format 99" in done.stderr
+
+
+def test_results_of_another_model_do_not_mix_unless_told(file: Path, tmp_path: Path) -> None:
+    store = tmp_path / "s.db"
+    assert runq_sweep(file, "--store", store).returncode == 0
+    with contextlib.closing(sqlite3.connect(store)) as db:
+        db.execute("UPDATE sweep SET model = 0, is_complete = 0")
+        db.execute("DELETE FROM sweep_1 WHERE point > 170")
+        db.execute("UPDATE sweep SET done = 171")
+        db.commit()
+    done = runq_sweep("resume", store)
+    assert done.returncode == 2
+    assert "model version 0, and this is" in done.stderr
+    assert runq_sweep("resume", store, "--mix-versions").returncode == 0
+    assert count(store) == POINTS
+
+
+def test_a_second_driver_is_refused_and_nothing_is_lost(file: Path, tmp_path: Path, expected: str) -> None:
+    store = tmp_path / "s.db"
+    driver = subprocess.Popen(command("sweep", file, "--store", store, "--jobs", 1), stdout=subprocess.DEVNULL)
+    while driver.poll() is None and not (store.exists() and count(store) > 3):
+        time.sleep(0.01)
+    second = runq_sweep(file, "--store", store)
+    if second.returncode:
+        assert second.returncode == 2
+        assert f"process {driver.pid} on " in second.stderr
+    driver.wait(timeout=60)
+    assert driver.returncode == 0
+    assert table(store) == expected
+
+
+def test_the_example_is_a_sweep_of_two_thousand_points() -> None:
+    example = Path(__file__).parents[1] / "examples" / "sweep.toml"
+    assert 1900 <= len(runq.sweeps.load_sweep(example)) <= 2100
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("tarket = 1", "tarket: must be one of target, scenario"),
+        ("scenario = 'fork-latency'", "over: must be given"),
+        ("target = 'compare'\n[over]\nseed = [1]", "target: must be one of replay, simulate"),
+        ("[over]\nseed = [1]", "scenario: must be given to simulate"),
+        ("target = 'replay'\n[over]\nseed = [1]", "trace: must be given to replay"),
+        ("scenario = 'fork-latency'\ntrace = 'x'\ntarget = 'simulate'\n[over]\nseed = [1]", "trace: must be left out"),
+        ("scenario = 'fork-latency'\n[over]\nseed = {from = 1, to = 2}", "over.seed: must be a list, or a range"),
+        ("scenario = 'fork-latency'\nrepeat = {within = 0.1}\n[over]\nseed = [1]", "repeat: must be a number, or"),
+        (
+            "scenario = 'fork-latency'\n[[zip]]\nseed = [1]\nmachine = ['zen-3', 'zen-4']",
+            "zip: must have as many values",
+        ),
+        ("scenario = ", "must be TOML"),
+    ],
+)
+def test_wrong_files_are_told(text: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "sweep.toml"
+    path.write_text(text)
+    with pytest.raises(runq.ConfigError) as error:
+        runq.sweeps.load_sweep(path)
+    assert message in str(error.value)
+
+
+def test_set_changes_what_all_points_begin_with(file: Path) -> None:
+    sweep = runq.sweeps.load_sweep(file, ["machine.memory_size=64MiB", "scenario.repeats=1", "seed=3", "repeat=2"])
+    assert len(sweep) == 2 * POINTS
+    definition = sweep.definition()
+    assert definition["with"]["machine"]["of"]["memory_size"] == "64MiB"
+    assert definition["with"]["repeats"] == 1
+    assert runq.Sweep.from_definition(definition).definition() == definition
