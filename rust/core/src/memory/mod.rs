@@ -10,6 +10,7 @@ pub mod geometry;
 pub mod hash;
 pub mod hierarchy;
 pub mod lines;
+pub mod one_pass;
 pub mod page;
 pub mod page_table;
 pub mod page_walk;

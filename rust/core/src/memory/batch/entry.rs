@@ -1,7 +1,7 @@
 //! What an array holds for a line: its tag and, in the lowest bit, whether it is dirty.
 
 /// An array element, 32 bits wide as long as tags fit, else 64.
-pub(super) trait Entry: Copy + PartialEq + 'static {
+pub(in crate::memory) trait Entry: Copy + PartialEq + 'static {
     /// Holds no line and is not dirty: the tag of all ones, which no line has.
     const INVALID: Self;
 

@@ -8,13 +8,15 @@
 //! Results are equal, counter by counter, to those of the general engine, which defines them.
 
 mod cascade;
-mod entry;
+pub(in crate::memory) mod entry;
+mod filter;
 mod frames;
-mod kernel;
+pub(in crate::memory) mod kernel;
 mod recent;
-mod segments;
+pub(in crate::memory) mod segments;
 mod system;
 mod walks;
 mod words;
 
+pub use filter::MissFilter;
 pub use system::{BatchSystem, CHUNK, OutOfFrames, takes_fetches};

@@ -10,13 +10,13 @@ use crate::trace::batch::WRITE_BIT;
 use std::collections::HashMap;
 
 /// log2 of the bytes a segment.
-pub(super) const SEGMENT_BITS: u32 = 34;
+pub(in crate::memory) const SEGMENT_BITS: u32 = 34;
 
 const LOW_MASK: u64 = (1 << SEGMENT_BITS) - 1;
 const RECENT: usize = 64;
 
 /// Numbers segments, or leaves addresses as they are.
-pub(super) struct Segments {
+pub(in crate::memory) struct Segments {
     numbering: Option<Numbering>,
 }
 
@@ -33,7 +33,7 @@ struct Numbering {
 
 /// More segments than the numbers at hand.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Exhausted;
+pub(in crate::memory) struct Exhausted;
 
 impl Segments {
     /// Compact addresses shall have at most `bits` bits, at least [`SEGMENT_BITS`]` + 1`. The last number is never given,

@@ -105,15 +105,7 @@ impl BatchSystem {
     pub fn new(machine: &MachineConfig, seed: u64, simd: bool) -> Self {
         debug_assert_eq!(Self::refusal(machine), None, "the caller asked");
         let caches = cache_plans(machine, seed);
-        let tlbs: Vec<LevelPlan> = used_tlbs(machine)
-            .map(|(index, tlb)| LevelPlan {
-                index,
-                geometry: Geometry::of_tlb(tlb, tlb_page_size(machine)),
-                replacement: tlb.replacement,
-                stream: tlb.stream_kind(),
-                rng: Rng::stream(seed, "tlb.victim", 256 * index as u64),
-            })
-            .collect();
+        let tlbs = tlb_plans(machine, seed);
         let mapped = machine.placement != Placement::Identity;
         let memory_bits = u64::BITS - machine.memory_size.bytes().leading_zeros();
         let page_table_bits = tlb_page_size(machine).bits() + TAG_BITS;
@@ -278,7 +270,19 @@ impl Costs {
 }
 
 /// The levels of the caches.
-fn cache_plans(machine: &MachineConfig, seed: u64) -> Vec<LevelPlan> {
+/// The TLBs that hold the page size in use.
+pub(super) fn tlb_plans(machine: &MachineConfig, seed: u64) -> Vec<LevelPlan> {
+    let plan = |(index, tlb): (usize, &TlbConfig)| LevelPlan {
+        index,
+        geometry: Geometry::of_tlb(tlb, tlb_page_size(machine)),
+        replacement: tlb.replacement,
+        stream: tlb.stream_kind(),
+        rng: Rng::stream(seed, "tlb.victim", 256 * index as u64),
+    };
+    used_tlbs(machine).map(plan).collect()
+}
+
+pub(super) fn cache_plans(machine: &MachineConfig, seed: u64) -> Vec<LevelPlan> {
     let plan = |(index, cache): (usize, &CacheConfig)| LevelPlan {
         index,
         geometry: Geometry::of_cache(cache),
@@ -349,7 +353,7 @@ fn first_lru_tlb(machine: &MachineConfig) -> Option<usize> {
 }
 
 /// How many bits an address may have so that 32-bit entries can hold its tag in every level.
-fn narrow_bits(plans: &[LevelPlan]) -> u32 {
+pub(super) fn narrow_bits(plans: &[LevelPlan]) -> u32 {
     let shift = plans.iter().map(|plan| plan.geometry.line_bits + plan.geometry.set_bits).min();
     shift.map_or(WIDE_BITS, |shift| shift + TAG_BITS).min(WIDE_BITS)
 }

@@ -4,13 +4,13 @@ use super::super::entry::Entry;
 use crate::memory::geometry::Geometry;
 
 /// Lanes of a vector of 32-bit entries; sets are padded to one, two or four vectors.
-pub(super) const LANES: usize = 8;
+pub(in crate::memory) const LANES: usize = 8;
 
 /// Bytes to which the first set is aligned: a cache line of the host.
 const ALIGNMENT: usize = 64;
 
 /// Sets of entries. Lanes behind the last way never hold a line.
-pub(super) struct Array<T> {
+pub(in crate::memory) struct Array<T> {
     pub geometry: Geometry,
     /// How far an address is shifted to give its tag.
     pub tag_shift: u32,

@@ -8,9 +8,9 @@
 //! scalar form, which defines what they do, and a form for AVX2, chosen at run time, which is held against it by the
 //! tests.
 
-mod array;
-mod order;
-mod order_avx2;
+pub(in crate::memory) mod array;
+pub(in crate::memory) mod order;
+pub(in crate::memory) mod order_avx2;
 mod recency;
 mod recency_avx2;
 mod ways;

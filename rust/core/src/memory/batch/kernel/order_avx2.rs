@@ -2,9 +2,9 @@
 
 /// Elsewhere there is none, and none is asked for.
 #[cfg(not(target_arch = "x86_64"))]
-pub(super) use super::order::Order as VectorOrder;
+pub(in crate::memory) use super::order::Order as VectorOrder;
 #[cfg(target_arch = "x86_64")]
-pub(super) use x86_64::{Set, VectorOrder};
+pub(in crate::memory) use x86_64::{Set, VectorOrder};
 
 #[cfg(target_arch = "x86_64")]
 mod x86_64 {
