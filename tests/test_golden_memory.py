@@ -9,6 +9,7 @@ import lackey
 import mix20m
 import numpy as np
 import pytest
+import runq
 from numpy.typing import NDArray
 from reference import replay
 from simulator import level, simulate, simulate_columns
@@ -155,10 +156,15 @@ def test_lru_tlb_misses_on_mix20m(sets: int, ways: int, misses: int, traces: dic
     assert simulate_columns({"words": traces["mix20m"]}, {"tlbs": [tlb]})["page_walks"] == misses
 
 
-def fully_associative(name: str) -> list[tuple[int, ...]]:
-    """The rows (lines, misses) of a table, as far as a cache can have that many ways."""
+def every_fully_associative(name: str) -> list[tuple[int, int]]:
+    """The rows (lines, misses) of a table."""
     rows = re.findall(r"FA-LRU (\d+) lines .* miss (\d+)", (GOLDEN / name).read_text())
-    return [(int(lines), int(misses)) for lines, misses in rows if int(lines) <= 1 << 22]
+    return [(int(lines), int(misses)) for lines, misses in rows]
+
+
+def fully_associative(name: str) -> list[tuple[int, ...]]:
+    """The same, as far as a cache of a machine can have that many ways."""
+    return [row for row in every_fully_associative(name) if row[0] <= 1 << 22]
 
 
 @pytest.mark.parametrize(("lines", "misses"), some(fully_associative("falru_mix20m.txt"), 13))
@@ -174,6 +180,56 @@ def test_fully_associative_cache_misses_on_sort(lines: int, misses: int, traces:
 def lru_misses(words: Words, sets: int, ways: int) -> int:
     cache = {"name": "L1D", "size": 64 * sets * ways, "ways": ways}
     return level(simulate_columns({"words": words}, {"caches": [cache]}), "L1D")["misses"]
+
+
+@pytest.mark.parametrize("trace", ["mix20m", "sort"])
+def test_all_associativities_in_one_pass(trace: str, traces: dict[str, Words]) -> None:
+    caches = runq.all_associativity(traces[trace], sets=[64 << bit for bit in range(8)], max_ways=16)
+    rows = table(f"allassoc_{trace}.txt")
+    assert len(rows) == 40
+    assert [(sets, ways, caches.misses_of(sets, ways)) for sets, ways, _ in rows] == rows
+
+
+@pytest.mark.parametrize("trace", ["mix20m", "sort"])
+def test_every_fully_associative_size_in_one_pass(trace: str, traces: dict[str, Words]) -> None:
+    curve = runq.miss_ratio_curve(traces[trace])
+    rows = every_fully_associative(f"falru_{trace}.txt")
+    assert len(rows) == 26
+    sizes = [lines for lines, _ in rows]
+    assert list(zip(sizes, curve.misses_at(sizes).tolist(), strict=True)) == rows
+    distinct = re.search(r"distinct lines (\d+)", (GOLDEN / f"falru_{trace}.txt").read_text())
+    assert distinct is not None
+    assert curve.distinct == int(distinct[1])
+
+
+def test_tlbs_in_one_pass(traces: dict[str, Words]) -> None:
+    tlbs = runq.all_associativity(traces["mix20m"], sets=[16, 32, 64, 128], max_ways=16, page_size="4KiB")
+    rows = table("tlb_l1_mix20m.txt")
+    assert len(rows) == 20
+    assert [(sets, ways, tlbs.misses_of(sets, ways)) for sets, ways, _ in rows] == rows
+
+
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow), pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("trace", ["mix20m", "sort"])
+def test_a_sample_of_one_percent_is_within_one_percent_on_average(
+    trace: str, seed: int, traces: dict[str, Words]
+) -> None:
+    rows = every_fully_associative(f"falru_{trace}.txt")
+    curve = runq.miss_ratio_curve(traces[trace], sample=0.01, seed=seed)
+    sizes, misses = zip(*rows, strict=True)
+    off = np.abs(curve.miss_ratio_at(sizes) - np.array(misses) / len(traces[trace]))
+    assert off.mean() <= 0.01
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("trace", ["mix20m", "sort"])
+def test_outer_levels_in_one_pass_count_as_replays(trace: str, traces: dict[str, Words]) -> None:
+    inner = [runq.Cache("L1D", size="32KiB", ways=8), runq.Cache("L2", size="1MiB", ways=16)]
+    for policy in ("lru", "fifo"):
+        caches = runq.all_associativity(traces[trace], sets=[8192], max_ways=16, policy=policy, inner=inner)
+        outer = runq.Cache("L3", size="8MiB", ways=16, replacement=policy)
+        machine = runq.Machine(caches=[*inner, outer], present_write_backs=False)
+        assert caches.misses_of(8192, 16) == runq.replay(traces[trace], machine)["L3"].misses
 
 
 LACKEY_MACHINES = {

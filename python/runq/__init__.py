@@ -35,17 +35,20 @@ from runq.simulate_result import SimulateResult
 
 if TYPE_CHECKING:
     from runq import benchmarks, scenarios, sweeps, validation
+    from runq._one_pass import Associativity, MissRatioCurve, all_associativity, miss_ratio_curve
     from runq._schedule import ScheduleResult, schedule, schedule_zoo
     from runq.sweeps import Sweep, SweepTable
     from runq.validation import ValidationResult, validate
 
 __all__ = [
+    "Associativity",
     "Cache",
     "ConfigError",
     "Kernel",
     "KernelChoices",
     "KernelError",
     "Machine",
+    "MissRatioCurve",
     "OutOfMemory",
     "PageWalk",
     "ProcessSpec",
@@ -70,8 +73,10 @@ __all__ = [
     "TracePipeError",
     "ValidationResult",
     "__version__",
+    "all_associativity",
     "benchmarks",
     "machines",
+    "miss_ratio_curve",
     "model_version",
     "page_replacement",
     "replay",
@@ -88,11 +93,15 @@ __all__ = [
 
 # What takes time to import and is not always needed.
 _LAZY = {
+    "Associativity": "runq._one_pass",
+    "MissRatioCurve": "runq._one_pass",
     "ScheduleResult": "runq._schedule",
     "Sweep": "runq.sweeps",
     "SweepTable": "runq.sweeps",
     "ValidationResult": "runq.validation",
+    "all_associativity": "runq._one_pass",
     "benchmarks": "runq.benchmarks",
+    "miss_ratio_curve": "runq._one_pass",
     "scenarios": "runq.scenarios",
     "schedule": "runq._schedule",
     "schedule_zoo": "runq._schedule",

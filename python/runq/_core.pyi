@@ -10,10 +10,12 @@ __all__ = [
     "SweepPool",
     "SweepTrace",
     "__version__",
+    "all_associativity",
     "arrow_stream",
     "machine_check",
     "machine_resolve",
     "machine_set",
+    "miss_ratio_curve",
     "model_version",
     "page_replacement",
     "policy_check",
@@ -159,3 +161,19 @@ def trace_info(
     name: str = "stream",
     progress: Callable[[int, int | None, int], object] | None = None,
 ) -> str: ...
+def all_associativity(
+    source: Any,
+    options: str,
+    *,
+    format: str | None = None,
+    name: str = "stream",
+    progress: Callable[[int, int | None, int], object] | None = None,
+) -> tuple[dict[str, bytes], str]: ...
+def miss_ratio_curve(
+    source: Any,
+    options: str,
+    *,
+    format: str | None = None,
+    name: str = "stream",
+    progress: Callable[[int, int | None, int], object] | None = None,
+) -> tuple[dict[str, bytes], str]: ...

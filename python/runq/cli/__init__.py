@@ -9,6 +9,7 @@ import click
 
 from runq import __version__
 from runq.cli.machines import machines
+from runq.cli.mrc import mrc
 from runq.cli.ostep import ostep
 from runq.cli.replay import replay
 from runq.cli.schedule import schedule
@@ -35,6 +36,7 @@ def program() -> None:
     Examples:
       runq replay                                   a built-in trace on the machine "golden"
       runq replay trace.lackey.xz --machine zen-4   a recorded trace on a machine that comes with runq
+      runq mrc trace.lackey.xz                      the miss-ratio curve of a trace
       runq machines                                 which machines those are
       runq trace info trace.lackey.xz               what is in a trace
       runq simulate snapshot                        what saving a Redis under writes costs
@@ -45,6 +47,7 @@ def program() -> None:
 
 
 program.add_command(machines)
+program.add_command(mrc)
 program.add_command(ostep)
 program.add_command(replay)
 program.add_command(ps)

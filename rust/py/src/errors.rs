@@ -7,6 +7,7 @@ use runq_core::base::ConfigError;
 use runq_core::engine::RunError;
 use runq_core::kernel::KernelError;
 use runq_core::replay::ReplayError;
+use runq_core::replay::one_pass::OnePassError;
 use runq_core::sched::JobsError;
 use runq_core::trace::TraceError;
 use std::io::ErrorKind;
@@ -20,6 +21,8 @@ pub enum Failure {
     Trace(TraceError),
     /// A trace that the machine cannot replay to its end.
     Replay(ReplayError),
+    /// A trace that cannot be passed over to its end.
+    OnePass(OnePassError),
     /// A system call that was refused, or that ended its process.
     Kernel(KernelError),
     /// A scenario that cannot be run to its end.
@@ -46,11 +49,18 @@ impl From<ReplayError> for Failure {
     }
 }
 
+impl From<OnePassError> for Failure {
+    fn from(error: OnePassError) -> Self {
+        Self::OnePass(error)
+    }
+}
+
 impl From<Failure> for PyErr {
     fn from(failure: Failure) -> Self {
         Python::attach(|py| match failure {
             Failure::Config(error) => raise(py, "ConfigError", (error.path, error.rule, error.value)),
             Failure::Replay(error) => raise(py, "ReplayError", (error.to_string(),)),
+            Failure::OnePass(error) => raise(py, "ReplayError", (error.to_string(),)),
             Failure::Kernel(error) => raise_kernel(py, &error),
             Failure::Jobs(error) => raise(py, "SimulationError", (error.to_string(),)),
             Failure::Run(error) => raise(py, "SimulationError", (error.to_string(),)),

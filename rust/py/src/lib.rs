@@ -10,6 +10,7 @@ mod columns;
 mod config;
 mod errors;
 mod kernel;
+mod one_pass;
 mod pump;
 mod reader;
 mod replay;
@@ -32,6 +33,8 @@ mod _core {
     use super::config::{machine_check, machine_resolve, machine_set};
     #[pymodule_export]
     use super::kernel::PyKernel;
+    #[pymodule_export]
+    use super::one_pass::{all_associativity, miss_ratio_curve};
     #[pymodule_export]
     use super::replay::{Replayed, replay};
     #[pymodule_export]

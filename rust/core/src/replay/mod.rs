@@ -8,6 +8,7 @@
 mod cut;
 mod error;
 mod groups;
+pub mod one_pass;
 mod options;
 mod result;
 
