@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import one_pass
 import runq
 import traces
 from machines import ROWS, Row
@@ -59,10 +60,11 @@ def main() -> int:
     print(f"runq {runq.__version__}, Python {platform.python_version()}, {platform.machine()}, {passes} passes")
     print(f"  {'':42} {'trace':8} {'median':>8} {'best':>8} {'by cpu':>8} {'goal':>8}")
     rates: list[Measured] = []
-    for measured in (*replays(loaded, passes), *parsing(passes), *paging(passes), *scheduling(passes)):
+    works = (*replays(loaded, passes), *one_passes(loaded, passes), *parsing(passes), *paging(passes))
+    for measured in (*works, *scheduling(passes)):
         print(measured.line(), flush=True)
         rates.append(measured)
-    peers = beside_us(loaded, short=arguments.short)
+    peers = [*beside_us(loaded, short=arguments.short), *one_pass.beside_one_at_a_time(loaded)]
 
     if arguments.json:
         tree = {"version": runq.__version__, "short": arguments.short, "passes": passes}
@@ -95,6 +97,12 @@ def replays(loaded: dict[str, Words], passes: int) -> Iterator[Measured]:
             seconds[row.name, name].append((result.simulate_seconds, on_cpu))
     for row, name, _ in cases:
         yield _rate(row.text, name, len(loaded[name]) / 1e6, seconds[row.name, name], _goal(row, name), "M/s")
+
+
+def one_passes(loaded: dict[str, Words], passes: int) -> Iterator[Measured]:
+    """Many caches in one pass."""
+    for work, name, accesses, seconds, goal in one_pass.passes(loaded, min(passes, 5)):
+        yield _rate(work, name, accesses / 1e6, seconds, goal, "M/s")
 
 
 def parsing(passes: int) -> Iterator[Measured]:
