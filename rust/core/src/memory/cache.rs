@@ -4,7 +4,7 @@
 
 use super::config::{Inclusion, MachineConfig, WritePolicy};
 use super::geometry::Geometry;
-use super::lines::{Evicted, Filled, LineArray, Slot};
+use super::lines::{Evicted, Filled, Known, LineArray, Slot};
 use super::prefetch::{self, Prefetcher};
 use super::stats::LevelStats;
 use crate::base::Rng;
@@ -104,6 +104,18 @@ impl Cache {
     #[inline]
     pub fn lookup(&mut self, line: u64, makes_dirty: bool) -> Option<Slot> {
         self.lines.lookup(line, makes_dirty)
+    }
+
+    /// Where a line is, if that is known without a search. Changes nothing.
+    #[inline(always)]
+    pub fn known(&self, line: u64) -> Option<Known> {
+        self.lines.known(line)
+    }
+
+    /// Does what [`Cache::lookup`] does to a line that is known.
+    #[inline(always)]
+    pub fn use_known(&mut self, line: u64, known: Known, makes_dirty: bool) {
+        self.lines.use_known(line, known, makes_dirty);
     }
 
     /// Makes a line clean, if it is there.

@@ -11,6 +11,9 @@ use super::stats::CoherenceStats;
 /// A bit for each cpu.
 pub type CpuSet = u64;
 
+/// Lines of each cpu that are known to be its own.
+const OWNED_LINES: usize = 1 << 10;
+
 /// log2 of how many parts of a line are told apart at most.
 const PARTS_BITS_MAX: u32 = 6;
 
@@ -48,13 +51,16 @@ pub struct Directory {
     unsettled: Vec<(usize, u64)>,
     // A cpu and a line that it holds: one reference fills several of its caches.
     held: Option<(usize, u64)>,
+    // By cpu and the low bits of lines: 0, or a line + 1 that the cpu has modified and that no other has lost.
+    owned: Vec<u64>,
     stats: CoherenceStats,
 }
 
 impl Directory {
     /// An empty directory of lines of `1 << line_bits` bytes.
-    pub fn new(line_bits: u32) -> Self {
+    pub fn new(line_bits: u32, cpus: usize) -> Self {
         Self {
+            owned: vec![0; cpus * OWNED_LINES],
             line_bits,
             part_bits: line_bits.saturating_sub(PARTS_BITS_MAX),
             entries: NumberMap::default(),
@@ -63,6 +69,12 @@ impl Directory {
             held: None,
             stats: CoherenceStats::default(),
         }
+    }
+
+    /// Whether a store of a cpu to a line, if it holds the line, changes and demands nothing. It may be so without being told.
+    #[inline(always)]
+    pub fn is_owned(&self, cpu: usize, line: u64) -> bool {
+        self.owned[owned_index(cpu, line)] == line + 1
     }
 
     /// What was counted so far.
@@ -84,6 +96,9 @@ impl Directory {
         let mine = 1 << cpu;
         let others = entry.holders & !mine;
         let is_held = entry.holders & mine != 0;
+        if entry.modified & others != 0 {
+            disown(&mut self.owned, entry.modified.trailing_zeros() as usize, line);
+        }
         let is_transfer = !is_held && entry.modified & others != 0;
         let clean = (is_transfer && !is_store).then(|| entry.modified.trailing_zeros() as usize);
         let invalidate = if is_store { others } else { 0 };
@@ -153,6 +168,7 @@ impl Directory {
                 && let Some(entry) = self.entries.get_mut(&line)
             {
                 self.held = None;
+                disown(&mut self.owned, cpu, line);
                 entry.holders &= !(1 << cpu);
                 entry.modified &= !(1 << cpu);
                 if entry.holders | entry.lost == 0 {
@@ -169,6 +185,9 @@ impl Directory {
             && entry.holders & 1 << cpu != 0
         {
             entry.modified = 1 << cpu;
+            if entry.lost == 0 {
+                self.owned[owned_index(cpu, line)] = line + 1;
+            }
         }
     }
 
@@ -197,6 +216,18 @@ impl Directory {
             entry.lost &= !(1 << cpu);
             self.stored_since.remove(&(line, number(cpu)));
         }
+    }
+}
+
+#[inline(always)]
+fn owned_index(cpu: usize, line: u64) -> usize {
+    cpu * OWNED_LINES + usize::try_from(line % OWNED_LINES as u64).expect("below a usize")
+}
+
+fn disown(owned: &mut [u64], cpu: usize, line: u64) {
+    let known = &mut owned[owned_index(cpu, line)];
+    if *known == line + 1 {
+        *known = 0;
     }
 }
 
@@ -237,7 +268,7 @@ mod tests {
 
     #[test]
     fn store_to_a_shared_line_is_an_upgrade_that_invalidates_the_others() {
-        let mut d = Directory::new(6);
+        let mut d = Directory::new(6, 4);
         (0..3).for_each(|cpu| assert_eq!(load(&mut d, cpu, 64), Demands::default()));
         let demands = store(&mut d, 1, 64);
         assert_eq!(demands, Demands { invalidate: 0b101, is_upgrade: true, ..Demands::default() });
@@ -248,7 +279,7 @@ mod tests {
 
     #[test]
     fn load_of_a_modified_line_is_a_transfer_that_leaves_it_clean() {
-        let mut d = Directory::new(6);
+        let mut d = Directory::new(6, 4);
         store(&mut d, 0, 64);
         assert_eq!(load(&mut d, 1, 64), Demands { is_transfer: true, clean: Some(0), ..Demands::default() });
         assert_eq!(load(&mut d, 2, 64), Demands::default());
@@ -257,7 +288,7 @@ mod tests {
 
     #[test]
     fn store_to_a_line_modified_elsewhere_is_a_transfer_and_no_upgrade() {
-        let mut d = Directory::new(6);
+        let mut d = Directory::new(6, 4);
         store(&mut d, 0, 64);
         assert_eq!(store(&mut d, 1, 64), Demands { is_transfer: true, invalidate: 1, ..Demands::default() });
         assert_eq!(store(&mut d, 0, 64), Demands { is_transfer: true, invalidate: 2, ..Demands::default() });
@@ -266,7 +297,7 @@ mod tests {
 
     #[test]
     fn load_of_an_exclusive_line_is_no_transfer() {
-        let mut d = Directory::new(6);
+        let mut d = Directory::new(6, 4);
         load(&mut d, 0, 64);
         assert!(d.is_owned_by_another(1, 1) && !d.is_owned_by_another(0, 1));
         assert_eq!(load(&mut d, 1, 64), Demands::default());
@@ -275,7 +306,7 @@ mod tests {
 
     #[test]
     fn miss_is_true_sharing_if_it_touches_bytes_stored_to_since() {
-        let mut d = Directory::new(6);
+        let mut d = Directory::new(6, 4);
         for (paddr, truly, falsely) in [(64, 1, 0), (72, 1, 0), (68, 0, 1), (80, 0, 1)] {
             load(&mut d, 0, 64);
             store(&mut d, 1, 64);
@@ -290,7 +321,7 @@ mod tests {
 
     #[test]
     fn loss_is_counted_once_and_forgotten_with_a_prefetch() {
-        let mut d = Directory::new(6);
+        let mut d = Directory::new(6, 4);
         load(&mut d, 0, 64);
         store(&mut d, 1, 64);
         d.note_prefetch(0, 1);
@@ -301,7 +332,7 @@ mod tests {
 
     #[test]
     fn line_whose_last_copy_has_left_is_held_and_modified_no_more() {
-        let mut d = Directory::new(6);
+        let mut d = Directory::new(6, 4);
         store(&mut d, 0, 64);
         d.note_removal(0, 1);
         d.settle(|_, _| true);
@@ -313,8 +344,24 @@ mod tests {
     }
 
     #[test]
+    fn modified_line_is_owned_until_others_want_it_or_it_leaves() {
+        let mut d = Directory::new(6, 4);
+        store(&mut d, 0, 64);
+        assert!(d.is_owned(0, 1) && !d.is_owned(1, 1));
+        load(&mut d, 1, 64);
+        assert!(!d.is_owned(0, 1));
+        // Cpu 1 has lost it: what is stored from now on matters to it.
+        store(&mut d, 0, 64);
+        assert!(!d.is_owned(0, 1));
+        store(&mut d, 2, 128);
+        d.note_removal(2, 2);
+        d.settle(|_, _| false);
+        assert!(!d.is_owned(2, 2));
+    }
+
+    #[test]
     fn parts_of_long_lines_are_several_bytes_each() {
-        let d = Directory::new(8);
+        let d = Directory::new(8, 4);
         assert_eq!(d.parts(0, 4), 0b1);
         assert_eq!(d.parts(256 + 7, 2), 0b110);
         assert_eq!(d.parts(255, 1), 1 << 63);
@@ -323,7 +370,7 @@ mod tests {
 
     #[test]
     fn parts_of_short_lines_are_bytes_and_wrap() {
-        let d = Directory::new(4);
+        let d = Directory::new(4, 4);
         assert_eq!(d.parts(17, 3), 0b1110);
         assert_eq!(d.parts(31, 2), 0x8001);
         assert_eq!(d.parts(16, 64), 0xffff);

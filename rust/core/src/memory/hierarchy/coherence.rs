@@ -3,30 +3,25 @@
 
 use super::super::causes::{Departure, Use};
 use super::super::directory::{Demands, cpus};
-use super::levels::{Level, Levels};
+use super::levels::Levels;
 
 impl Levels {
-    /// Before a reference of `bytes` bytes is looked up at level `first`. Returns whether it is a transfer, and the cycles
-    /// of an upgrade.
-    pub(super) fn before_reference(
-        &mut self,
-        first: usize,
-        cpu: usize,
-        paddr: u64,
-        bytes: u32,
-        is_store: bool,
-    ) -> (bool, u64) {
+    /// Before a reference of `bytes` bytes is looked up, which is none to [what a cpu may read](Self::may_read). Returns
+    /// whether it is a transfer, and the cycles of an upgrade.
+    pub(super) fn before_reference(&mut self, cpu: usize, paddr: u64, bytes: u32, is_store: bool) -> (bool, u64) {
         let Some(directory) = &mut self.directory else { return (false, 0) };
         let line = directory.line_of(paddr);
-        if !is_store && is_held_privately(self.levels.get(first), line) {
-            // What the cpu holds it may read, and has not lost.
-            return (false, 0);
-        }
         let demands = directory.before(cpu, paddr, bytes, is_store);
         if demands != Demands::default() {
             self.meet(demands, line);
         }
         (demands.is_transfer, if demands.is_upgrade { self.transfer_cycles } else { 0 })
+    }
+
+    /// Whether the private level `first` holds a line: what the cpu holds it may read, and has not lost.
+    pub(super) fn may_read(&self, first: usize, paddr: u64) -> bool {
+        let level = self.levels.get(first).filter(|level| level.cpu.is_some());
+        level.is_some_and(|level| level.cache.find(level.cache.line_of(paddr)).is_some())
     }
 
     /// Does to the caches what a reference to a line demands.
@@ -68,10 +63,8 @@ impl Levels {
     fn settle(&mut self) {
         let Some(directory) = &mut self.directory else { return };
         let (levels, domains) = (&self.levels, &self.domains);
-        directory.settle(|cpu, line| domains[cpu].iter().any(|&index| levels[index].cache.find(line).is_some()));
+        // What left one cache is most often in the next.
+        let holds = |cpu: usize, line| domains[cpu].iter().rev().any(|&index| levels[index].cache.find(line).is_some());
+        directory.settle(holds);
     }
-}
-
-fn is_held_privately(level: Option<&Level>, line: u64) -> bool {
-    level.is_some_and(|level| level.cpu.is_some() && level.cache.find(line).is_some())
 }

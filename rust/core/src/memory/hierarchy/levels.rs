@@ -18,6 +18,8 @@ pub(super) struct Level {
     /// The next level on its path.
     pub next: usize,
     pub is_next_exclusive: bool,
+    /// A hit of a load or fetch here concerns nobody else, nor does one of a store if the directory lets it.
+    pub is_quiet: bool,
     /// Of an inclusive level: all caches whose requests come to it, private ones with their cpu.
     pub inside: Vec<(usize, Option<usize>)>,
 }
@@ -59,6 +61,7 @@ impl Levels {
                     cpu: (!config.shared).then_some(cpu),
                     next: next_place.map_or(MEMORY, |next| plan.index(next, cpu)),
                     is_next_exclusive: false,
+                    is_quiet: false,
                     inside: plan.inside(place, cpu),
                 });
             }
@@ -70,6 +73,10 @@ impl Levels {
         let cpus = 0..machine.cpus as usize;
         let is_coherent = machine.cpus > 1 && machine.coherence == Coherence::Mesi;
         let private = machine.caches.iter().find(|cache| !cache.shared).filter(|_| is_coherent);
+        for level in &mut levels {
+            let rules = level.cache.rules;
+            level.is_quiet = rules.is_write_back && !rules.is_prefetching && (level.cpu.is_some() || private.is_none());
+        }
         Self {
             first: cpus
                 .clone()
@@ -81,7 +88,8 @@ impl Levels {
                 .collect(),
             walk_transfers: 0,
             domains: cpus.filter(|_| private.is_some()).map(|cpu| plan.private_of(cpu)).collect(),
-            directory: private.map(|cache| Directory::new(cache.line_size.bytes().trailing_zeros())),
+            directory: private
+                .map(|cache| Directory::new(cache.line_size.bytes().trailing_zeros(), machine.cpus as usize)),
             first_shared: machine
                 .caches
                 .iter()

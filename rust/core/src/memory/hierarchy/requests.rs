@@ -82,8 +82,8 @@ impl Levels {
             tracking.begin(cpu, false);
         }
         let mut is_transfer = false;
-        if self.directory.is_some() {
-            (is_transfer, _) = self.before_reference(first, cpu, paddr, ENTRY_BYTES, false);
+        if self.directory.is_some() && !self.may_read(first, paddr) {
+            (is_transfer, _) = self.before_reference(cpu, paddr, ENTRY_BYTES, false);
         }
         let answer = self.read_entry(first, is_transfer, paddr);
         if self.directory.is_some() {

@@ -1,6 +1,8 @@
 //! Small machines whose counters are worked out by hand. A letter of a trace is an access to a line: `r3`, `w3`, `f3`.
 
 use super::{Mapping, MemorySystem, OutOfMemory, Outcome, PageRange, Reference};
+use crate::base::Rng;
+use crate::memory::causes::Causes;
 use crate::memory::config::{MachineConfig, PageSize};
 use crate::memory::page_walk::TablePath;
 use crate::memory::stats::{LevelStats, PageWalkStats};
@@ -410,4 +412,41 @@ fn access_of_the_kernel_takes_part_in_coherence() {
     assert_eq!(s.access_physical(0, 64, AccessKind::Write).latency_cycles, 200);
     assert_eq!(s.access_physical(1, 64, AccessKind::Read).latency_cycles, 100);
     assert_eq!(s.stats().coherence.transfers, 1);
+}
+
+/// The short way of a supplied translation against the long one: of one's own, where addresses are physical.
+#[test]
+fn supplied_translation_counts_as_an_own_one() {
+    for policy in ["lru", "tree-plru"] {
+        let machine = json!({
+            "cpus": 3,
+            "caches": [
+                {"name": "L1", "size": 2048, "ways": 4, "replacement": policy},
+                {"name": "L2", "size": 4096, "ways": 4, "inclusion": "inclusive"},
+                {"name": "L3", "size": 8192, "ways": 8, "shared": true},
+            ],
+            "tlbs": [
+                {"name": "L1 TLB", "entries": 4, "ways": 2, "page_sizes": ["4KiB", "2MiB"]},
+                {"name": "L2 TLB", "entries": 8, "ways": 4},
+            ],
+        });
+        let (mut own, mut supplied) = (system(&machine), system(&machine));
+        supplied.track_causes();
+        let mut draws = Rng::stream(5, "test", 0);
+        for step in 0..40_000 {
+            let kind = [AccessKind::Read, AccessKind::Write, AccessKind::Fetch][draws.below(3) as usize];
+            let vaddr = u64::from(draws.below(12)) << 12 | u64::from(draws.below(6)) << 6;
+            let (cpu, asid) = (draws.below(3), draws.below(8) / 7);
+            let reference = Reference { vaddr, bytes: 8, kind, cpu, asid, ip: 0 };
+            if draws.below(500) == 0 {
+                own.invalidate_page(cpu, asid, vaddr, PageSize::Size4K);
+                supplied.invalidate_page(cpu, asid, vaddr, PageSize::Size4K);
+            }
+            let mapping = Mapping { paddr: vaddr, page_size: PageSize::Size4K, path: &Entries };
+            let outcome =
+                Outcome { causes: Causes::default(), ..supplied.access_mapped(&reference, &mapping).unwrap() };
+            assert_eq!(outcome, own.access(&reference).unwrap(), "step {step}: {reference:?}");
+        }
+        assert_eq!(own.stats(), supplied.stats());
+    }
 }

@@ -45,10 +45,12 @@ impl Heads {
     #[inline(always)]
     pub fn find(&self, set: usize, tag: u32, is_it: impl Fn(usize) -> bool) -> Option<usize> {
         let head = &self.words[set * self.words_a_set..][..self.words_a_set];
-        // The usual numbers of ways, 4, 8 and 16, get loops of known length.
+        // The usual numbers of ways, 4, 6, 8, 12 and 16, get loops of known length.
         let mut candidates = match head.len() {
             3 => equal_ways(tag, &head[1..3]),
+            4 => equal_ways(tag, &head[1..4]),
             5 => equal_ways(tag, &head[1..5]),
+            7 => equal_ways(tag, &head[1..7]),
             9 => equal_ways(tag, &head[1..9]),
             _ => equal_ways(tag, &head[1..]),
         };
@@ -62,6 +64,12 @@ impl Heads {
             candidates &= candidates - 1;
         }
         None
+    }
+
+    /// Whether a way is valid and has a tag.
+    #[inline(always)]
+    pub fn is_at(&self, set: usize, way: usize, tag: u32) -> bool {
+        self.words[set * self.words_a_set] >> way & 1 != 0 && self.tag(set, way) == tag
     }
 
     /// The tag of a way.

@@ -1,8 +1,8 @@
 //! What a cache and a TLB have in common: an array of lines in sets, from which a replacement policy chooses victims.
 //!
 //! Knows which line is where and nothing of what is in it: what else a level keeps of a line, it keeps by its [`Slot`].
-//! The policy is chosen once, when an array is built; an operation costs one indirect call, and one that looks up the
-//! same line again not even that.
+//! The policy is chosen once, when an array is built; an operation costs one indirect call, or a branch if the policy is
+//! LRU of few ways, as it is nearly everywhere; one that looks up the same line again not even that.
 
 mod full;
 mod heads;
@@ -71,6 +71,15 @@ pub struct Filled<K> {
     pub evicted: Option<Evicted<K>>,
 }
 
+/// Where a line is that was found without a search.
+#[derive(Clone, Copy, Debug)]
+pub struct Known {
+    set: usize,
+    way: usize,
+    /// The same as one number.
+    pub slot: Slot,
+}
+
 /// A line that made room for another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Evicted<K> {
@@ -92,9 +101,25 @@ trait Lines<K>: Send {
 }
 
 /// Lines in sets, under a policy.
-pub struct LineArray<K> {
-    lines: Box<dyn Lines<K>>,
+pub struct LineArray<K: Key> {
+    lines: Body<K>,
     last: Option<Last<K>>,
+}
+
+/// What is behind an array.
+enum Body<K: Key> {
+    Lru(Sets<K, PackedLru>),
+    Other(Box<dyn Lines<K>>),
+}
+
+/// Asks whatever is behind an array.
+macro_rules! ask {
+    ($body:expr, $lines:ident => $question:expr) => {
+        match $body {
+            Body::Lru($lines) => $question,
+            Body::Other($lines) => $question,
+        }
+    };
 }
 
 /// What was looked up last, if nothing has happened since: to tell the policy again would change nothing.
@@ -108,12 +133,12 @@ struct Last<K> {
 impl<K: Key> LineArray<K> {
     /// An empty array. `rng` is the stream of the level's victims.
     pub fn new(policy: ReplacementKind, geometry: Geometry, rng: Rng) -> Self {
-        let lines: Box<dyn Lines<K>> = if geometry.ways > WAYS_MAX {
-            Box::new(Full::new(policy, geometry, rng))
+        let lines = if geometry.ways > WAYS_MAX {
+            Body::Other(Box::new(Full::new(policy, geometry, rng)))
         } else if policy == ReplacementKind::Lru && geometry.ways <= packed_lru::WAYS_MAX {
-            Box::new(Sets::<K, PackedLru>::new(geometry, rng))
+            Body::Lru(Sets::new(geometry, rng))
         } else {
-            crate::with_policy!(policy, geometry.ways, P => Box::new(Sets::<K, P>::new(geometry, rng)))
+            crate::with_policy!(policy, geometry.ways, P => Body::Other(Box::new(Sets::<K, P>::new(geometry, rng))))
         };
         Self { lines, last: None }
     }
@@ -121,7 +146,7 @@ impl<K: Key> LineArray<K> {
     /// Where a line is. Changes nothing.
     #[inline]
     pub fn find(&self, key: K) -> Option<Slot> {
-        self.lines.find(key)
+        ask!(&self.lines, lines => lines.find(key))
     }
 
     /// Where a line is; tells the policy that it was used, and makes the line dirty if asked to.
@@ -133,40 +158,57 @@ impl<K: Key> LineArray<K> {
         {
             return Some(last.slot);
         }
-        let slot = self.lines.lookup(key, makes_dirty);
+        let slot = ask!(&mut self.lines, lines => lines.lookup(key, makes_dirty));
         self.last = slot.map(|slot| Last { key, slot, is_dirty: makes_dirty });
         slot
+    }
+
+    /// Where a line is, if that is known without a search: where it was found last, in some arrays. Changes nothing.
+    #[inline(always)]
+    pub fn known(&self, key: K) -> Option<Known> {
+        match &self.lines {
+            Body::Lru(sets) => sets.known(key),
+            Body::Other(_) => None,
+        }
+    }
+
+    /// Does what [`LineArray::lookup`] does to a line that is known.
+    #[inline(always)]
+    pub fn use_known(&mut self, key: K, known: Known, makes_dirty: bool) {
+        let Body::Lru(sets) = &mut self.lines else { unreachable!("nothing is known of others") };
+        sets.touch(known.set, known.way, makes_dirty);
+        self.last = Some(Last { key, slot: known.slot, is_dirty: makes_dirty });
     }
 
     /// Puts a line in that is not there: into the lowest invalid way of its set, else in place of the policy's victim.
     #[inline]
     pub fn fill(&mut self, key: K, is_dirty: bool) -> Filled<K> {
         self.last = None;
-        self.lines.fill(key, is_dirty)
+        ask!(&mut self.lines, lines => lines.fill(key, is_dirty))
     }
 
     /// Makes a line clean, if it is there.
     pub fn clean(&mut self, key: K) {
         self.last = None;
-        self.lines.clean(key);
+        ask!(&mut self.lines, lines => lines.clean(key));
     }
 
     /// Makes a line's way invalid. Returns whether the line was dirty, or nothing if it was not there.
     pub fn remove(&mut self, key: K) -> Option<bool> {
         self.last = None;
-        self.lines.remove(key)
+        ask!(&mut self.lines, lines => lines.remove(key))
     }
 
     /// Makes the ways of all lines invalid that are meant. Takes time in proportion to the array.
     pub fn remove_where(&mut self, is_meant: impl Fn(K) -> bool) {
         self.last = None;
-        self.lines.remove_where(&is_meant);
+        ask!(&mut self.lines, lines => lines.remove_where(&is_meant));
     }
 
     /// Makes all ways invalid; the policy keeps its state. Takes time in proportion to the array.
     pub fn clear(&mut self) {
         self.last = None;
-        self.lines.clear();
+        ask!(&mut self.lines, lines => lines.clear());
     }
 }
 
@@ -196,7 +238,7 @@ mod tests {
 
     /// An array that finds lines by hash, however few its ways are.
     fn full(policy: ReplacementKind, ways: u32) -> LineArray<u64> {
-        LineArray { lines: Box::new(Full::<u64>::new(policy, one_set(ways), rng())), last: None }
+        LineArray { lines: Body::Other(Box::new(Full::<u64>::new(policy, one_set(ways), rng()))), last: None }
     }
 
     /// Fills with a clean line. Returns its slot and the line that made room.
@@ -217,7 +259,10 @@ mod tests {
                     let is_dirty = draws.below(2) == 0;
                     match draws.below(16) {
                         0 => assert_eq!(sets.remove(line), full.remove(line)),
-                        1 => assert_eq!(sets.find(line), full.find(line)),
+                        1 => {
+                            assert_eq!(sets.find(line), full.find(line));
+                            assert!(sets.known(line).is_none_or(|known| Some(known.slot) == sets.find(line)));
+                        }
                         2 => (sets.clean(line), full.clean(line)).1,
                         3 if line % 8 == 0 => {
                             let is_meant = |other| other % 3 == line % 3;

@@ -1,7 +1,7 @@
 //! A set-associative array of up to 32 ways: a set is searched by tag.
 
 use super::heads::{Flags, Heads};
-use super::{Evicted, Filled, Key, Lines, Slot};
+use super::{Evicted, Filled, Key, Known, Lines, Slot};
 use crate::base::Rng;
 use crate::memory::geometry::Geometry;
 use crate::memory::replacement::Replacement;
@@ -14,14 +14,26 @@ pub(super) struct Sets<K: Key, P> {
     heads: Heads,
     // By slot, what the tags leave out of the keys; empty as long as that is nothing. Left over where a way is not valid.
     rests: Vec<K::Rest>,
+    // By the low bits of keys' numbers, the way where such a key was found last: nearly always it is there again. Empty
+    // where sets are so many that few keys meet their own.
+    hints: Vec<u8>,
     policy: P,
 }
+
+/// Lines up to which an array has hints.
+const HINTED_LINES_MAX: usize = 1 << 12;
+
+/// Hints a line.
+const HINTS_A_LINE: usize = 4;
 
 impl<K: Key, P: Replacement> Sets<K, P> {
     /// An empty array.
     pub fn new(geometry: Geometry, rng: Rng) -> Self {
         let ways = geometry.ways as usize;
+        let is_hinted = geometry.lines() <= HINTED_LINES_MAX;
+        let hints = if is_hinted { (HINTS_A_LINE * geometry.lines()).next_power_of_two() } else { 0 };
         Self {
+            hints: vec![0; hints],
             geometry,
             ways,
             all_valid: u32::MAX >> (32 - geometry.ways),
@@ -35,6 +47,44 @@ impl<K: Key, P: Replacement> Sets<K, P> {
     fn way_of(&self, set: usize, key: K) -> Option<usize> {
         let (tag, rest) = key.split(self.geometry.set_bits);
         self.heads.find(set, tag, |way| self.rest(set * self.ways + way) == rest)
+    }
+
+    /// Whether a way is valid and holds a key.
+    #[inline(always)]
+    fn holds(&self, set: usize, way: usize, key: K) -> bool {
+        let (tag, rest) = key.split(self.geometry.set_bits);
+        self.heads.is_at(set, way, tag) && self.rest(set * self.ways + way) == rest
+    }
+
+    /// Where a key is, if it is where it was found last.
+    #[inline(always)]
+    pub fn known(&self, key: K) -> Option<Known> {
+        let hint = usize::from(*self.hints.get(self.hint_index(key))?);
+        let set = self.geometry.set_of(key.number());
+        self.holds(set, hint, key).then_some(Known { set, way: hint, slot: set * self.ways + hint })
+    }
+
+    /// A line is used.
+    #[inline(always)]
+    pub fn touch(&mut self, set: usize, way: usize, makes_dirty: bool) {
+        self.policy.touch(set, way);
+        if makes_dirty {
+            let flags = self.heads.flags(set);
+            self.heads.set_flags(set, Flags { dirty: flags.dirty | 1 << way, ..flags });
+        }
+    }
+
+    #[inline(always)]
+    fn hint_index(&self, key: K) -> usize {
+        usize::try_from(key.number()).expect("64 bits") & self.hints.len().wrapping_sub(1)
+    }
+
+    #[inline(always)]
+    fn remember(&mut self, key: K, way: usize) {
+        let index = self.hint_index(key);
+        if let Some(hint) = self.hints.get_mut(index) {
+            *hint = u8::try_from(way).expect("at most 32 ways");
+        }
     }
 
     #[inline(always)]
@@ -67,19 +117,24 @@ impl<K: Key, P: Replacement> Sets<K, P> {
 }
 
 impl<K: Key, P: Replacement + Send> Lines<K> for Sets<K, P> {
+    #[inline]
     fn find(&self, key: K) -> Option<Slot> {
         let set = self.geometry.set_of(key.number());
         Some(set * self.ways + self.way_of(set, key)?)
     }
 
+    #[inline]
     fn lookup(&mut self, key: K, makes_dirty: bool) -> Option<Slot> {
         let set = self.geometry.set_of(key.number());
-        let way = self.way_of(set, key)?;
-        self.policy.touch(set, way);
-        if makes_dirty {
-            let flags = self.heads.flags(set);
-            self.heads.set_flags(set, Flags { dirty: flags.dirty | 1 << way, ..flags });
-        }
+        let way = match self.known(key) {
+            Some(known) => known.way,
+            None => {
+                let way = self.way_of(set, key)?;
+                self.remember(key, way);
+                way
+            }
+        };
+        self.touch(set, way, makes_dirty);
         Some(set * self.ways + way)
     }
 
@@ -94,6 +149,7 @@ impl<K: Key, P: Replacement + Send> Lines<K> for Sets<K, P> {
         self.set_key(set, way, key);
         self.heads.set_flags(set, Flags { valid: valid | bit, dirty: dirty & !bit | u32::from(is_dirty) << way });
         self.policy.fill(set, way);
+        self.remember(key, way);
         Filled { slot: set * self.ways + way, evicted }
     }
 

@@ -12,8 +12,16 @@ pub struct Host {
     tables: Tables,
     // By guest-physical page, the host-physical address of its first byte.
     places: NumberMap<u64, u64>,
-    // What was asked for last: references stay in a page for a while.
-    last: (u64, u64),
+    // Pages that were asked for lately and their places, by the low bits of the page. A page never moves.
+    recent: Box<[(u64, u64); RECENT_PAGES]>,
+}
+
+/// Pages remembered in front of the map, so that most references do without it.
+const RECENT_PAGES: usize = 1 << 11;
+
+#[inline(always)]
+fn recent_index(page: u64) -> usize {
+    usize::try_from(page % RECENT_PAGES as u64).expect("below a usize")
 }
 
 /// The host has one tree of tables.
@@ -29,7 +37,7 @@ impl Host {
             frames: FrameAllocator::new(machine.placement, machine.memory_size.bytes(), &[page], seed),
             tables: Tables::new(walk.host_levels),
             places: NumberMap::default(),
-            last: (u64::MAX, 0),
+            recent: vec![(u64::MAX, 0); RECENT_PAGES].try_into().expect("as many as there are"),
         })
     }
 
@@ -37,14 +45,23 @@ impl Host {
     #[inline]
     pub fn back(&mut self, gpaddr: u64) -> Option<u64> {
         let page = self.page_of(gpaddr);
-        if self.last.0 != page {
+        let index = recent_index(page);
+        if self.recent[index].0 != page {
             let place = match self.places.get(&page) {
                 Some(&place) => place,
                 None => self.place(gpaddr)?,
             };
-            self.last = (page, place);
+            self.recent[index] = (page, place);
         }
-        Some(self.last.1 | self.offset_of(gpaddr))
+        Some(self.recent[index].1 | self.offset_of(gpaddr))
+    }
+
+    /// The host-physical address of a guest-physical one that was asked for lately.
+    #[inline(always)]
+    pub fn recent(&self, gpaddr: u64) -> Option<u64> {
+        let page = self.page_of(gpaddr);
+        let (known, place) = self.recent[recent_index(page)];
+        (known == page).then_some(place | self.offset_of(gpaddr))
     }
 
     /// The host-physical address of a guest-physical one whose page is backed.
