@@ -1,24 +1,9 @@
 //! What accesses cost, and why.
 
-/// Why a line was not there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Cause {
-    /// It has never been there.
-    Compulsory,
-    /// The thread itself has taken its place; also what no other cause explains.
-    Capacity,
-    /// Another thread or the kernel has taken its place.
-    Replaced,
-    /// The thread itself has taken its place, but only since others had come before it in the order of use.
-    Reordered,
-    /// The thread has used it on another cpu since.
-    Migration,
-    /// A store of another cpu has taken it away.
-    Coherence,
-}
+use crate::memory::causes::Cause;
 
 /// How many causes there are.
-pub const CAUSES: usize = 6;
+pub const CAUSES: usize = Cause::ALL.len();
 
 /// Most caches, and most TLBs, on the path of data.
 pub const LEVELS_MAX: usize = 4;

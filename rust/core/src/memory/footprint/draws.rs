@@ -12,6 +12,9 @@ const OCTAVES: usize = 40;
 const POINT_BITS: u32 = 3;
 const POINTS: usize = OCTAVES << POINT_BITS;
 
+/// The first point.
+const FIRST: f64 = 1.0 / (1u64 << -OCTAVE_FIRST) as f64;
+
 /// The odds of units: `count` units with odds in proportion to `weight` each.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Class {
@@ -47,19 +50,18 @@ impl Draws {
     /// long.
     #[inline]
     pub fn at(&self, t: f64) -> [f64; 2] {
-        let first = time(0);
-        if t <= first {
-            return [self.table[0][0] * (t / first), self.table[0][1]];
+        if t <= FIRST {
+            return [self.table[0][0] * (t / FIRST), self.table[0][1]];
         }
         let shift = 52 - POINT_BITS;
         let bits = t.to_bits();
-        let place = (bits >> shift).wrapping_sub(first.to_bits() >> shift);
+        let place = (bits >> shift).wrapping_sub(FIRST.to_bits() >> shift);
         #[allow(clippy::cast_possible_truncation, reason = "compared with the points")]
         let place = place.min(POINTS as u64) as usize;
         if place == POINTS {
             return self.table[POINTS];
         }
-        let rest = (bits & ((1 << shift) - 1)) as f64 / (1u64 << shift) as f64;
+        let rest = (bits & ((1 << shift) - 1)) as f64 * (1.0 / (1u64 << shift) as f64);
         let ([low_d, low_m], [high_d, high_m]) = (self.table[place], self.table[place + 1]);
         [low_d + (high_d - low_d) * rest, low_m + (high_m - low_m) * rest]
     }

@@ -91,8 +91,10 @@ impl Machine {
             let geometry = Geometry::of_cache(cache_config);
             let sets = geometry.sets() as f64 * (cache_config.line_size.bytes() / line_bytes) as f64;
             let page_lines = (1u64 << config.physical_page_size().bits()) / line_bytes;
-            let is_random = config.placement == Placement::Random && sets > page_lines as f64;
-            let spread = if is_random { Spread::Random } else { Spread::Even };
+            let spread = match config.placement {
+                Placement::Random => Spread::of_random_pages(sets / page_lines as f64),
+                Placement::Identity | Placement::Contiguous => Spread::Even,
+            };
             let latency = config.latency_cycles_of(cache).into();
             machine.add(
                 &mut known,

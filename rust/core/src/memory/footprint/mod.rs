@@ -7,31 +7,32 @@
 //!
 //! Left out: prefetchers, inclusion and exclusion, write policies, and what page walks do to caches.
 
+mod ask;
 mod cost;
 mod draws;
+mod kind;
 mod level;
 mod machine;
 mod play;
 mod profile;
 mod recency;
+mod run;
 mod sets;
 #[cfg(test)]
 mod tests;
 
-pub use cost::{ByCause, CAUSES, Cause, Cost, LEVELS_MAX};
+pub use super::causes::Cause;
+pub use cost::{ByCause, CAUSES, Cost, LEVELS_MAX};
 pub use profile::{Pattern, Profile, UNITS_MAX};
 
 use super::config::MachineConfig;
 use crate::base::ConfigError;
-use cost::{Carry, Expected};
-use level::{Alone, Answer, Asked, Here, Level, NOWHERE, Place, Reuse, ask, settle};
-use machine::{Machine, PAGES};
-use profile::{Blocks, Order};
+use cost::Carry;
+use kind::{Kind, ProfileKey};
+use level::Place;
+use machine::Machine;
 use recency::Recency;
 use std::collections::HashMap;
-
-/// Caches and TLBs of a path together.
-const PATH_MAX: usize = 2 * LEVELS_MAX;
 
 /// Most accesses of a run that are told apart.
 const LARGEST: f64 = (1u64 << 53) as f64;
@@ -54,20 +55,6 @@ pub struct Footprint {
     carries: Vec<Carry>,
 }
 
-/// What working sets of one profile have in common.
-#[derive(Clone, Debug)]
-struct Kind {
-    lines: Reuse,
-    pages: Reuse,
-    page: usize,
-    walk_cycles: f64,
-    is_dependent: bool,
-    is_write: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct ProfileKey([u64; 7]);
-
 /// One working set.
 #[derive(Clone, Copy, Debug)]
 struct WorkingSet {
@@ -79,15 +66,6 @@ struct WorkingSet {
     known: f64,
     /// Lines that the private caches of the cpu of its last run have written and still hold.
     left_behind: f64,
-}
-
-/// The answers of all levels to one run.
-struct Answers {
-    levels: [Answer; PATH_MAX],
-    /// Lines of which it is new that they were touched; draws.
-    known: f64,
-    /// Lines that came from another cpu's caches.
-    transferred: f64,
 }
 
 impl Footprint {
@@ -221,83 +199,6 @@ impl Footprint {
         Ok(SetId(u32::try_from(self.sets.len() - 1).expect("fewer than 2^32 working sets")))
     }
 
-    /// The kind of a profile, made where it is new.
-    fn kind(&mut self, profile: &Profile) -> u32 {
-        let key = ProfileKey::of(profile);
-        if let Some(&kind) = self.kinds_by_profile.get(&key) {
-            return kind;
-        }
-        let page_bytes = 1u64 << profile.page.bits();
-        let lines = self.reuse(profile.blocks(self.machine.line_bytes), page_bytes / self.machine.line_bytes);
-        let pages = self.reuse(profile.blocks(page_bytes), 1);
-        let bytes = profile.units as f64 * profile.unit_bytes as f64;
-        let kind = Kind {
-            walk_cycles: self.walk_cycles(&lines, &pages, bytes),
-            lines,
-            pages,
-            page: PAGES.iter().position(|&page| page == profile.page).expect("all page sizes are listed"),
-            is_dependent: profile.is_dependent,
-            is_write: profile.is_write,
-        };
-        self.kinds.push(kind);
-        let place = u32::try_from(self.kinds.len() - 1).expect("fewer than 2^32 kinds");
-        self.kinds_by_profile.insert(key, place);
-        place
-    }
-
-    /// What a thread that is alone finds at each level. `page_blocks`: of one page, whose places are consecutive.
-    fn reuse(&self, blocks: Blocks, page_blocks: u64) -> Reuse {
-        let Blocks { count, touches_a_run, spacing, order } = blocks;
-        let machine = &self.machine;
-        let alone = machine.levels.iter().map(|level| {
-            let sets = &machine.sets[level.sets];
-            // Units further apart than a block leave sets out.
-            let used = (level.count / spacing.min(page_blocks as f64)).max(1.0);
-            let density = 1.0 / used;
-            let own = count * density;
-            let time = match &order {
-                Order::Cycle => f64::INFINITY,
-                Order::Drawn(draws) => draws.time_of(sets.kept(own, 0.0) / own),
-            };
-            let misses = match &order {
-                Order::Cycle => sets.misses(own, 0.0) / own,
-                Order::Drawn(draws) => draws.at(time)[1],
-            };
-            Alone { density, misses, time }
-        });
-        Reuse { blocks: count, accesses_a_touch: touches_a_run, alone: alone.collect(), order }
-    }
-
-    /// A walk of a working set whose tables are warm.
-    fn walk_cycles(&self, lines: &Reuse, pages: &Reuse, bytes: f64) -> f64 {
-        let walk = &self.machine.walk;
-        if walk.leaf_reads == 0.0 {
-            return walk.start;
-        }
-        let machine = &self.machine;
-        let caches = &machine.levels[..machine.caches];
-        let Some(first) = caches.get(walk.first_cache) else {
-            let reads = walk.leaf_reads + walk.upper_reads.iter().filter(|&&covered| bytes > covered).count() as f64;
-            return walk.start + reads * machine.memory_latency;
-        };
-        // Eight leaf entries share a line. Pages in order come to a line eight times in a row; a drawn page finds its line
-        // where as many other lines fit as were touched in between.
-        let table_lines = (pages.blocks / 8.0).max(1.0);
-        let mut leaf = first.latency;
-        for (cache, level) in caches.iter().enumerate().skip(walk.first_cache) {
-            let misses = match pages.order {
-                Order::Cycle => lines.alone[cache].misses / 8.0,
-                Order::Drawn(_) => {
-                    let own = 2.0 * table_lines / level.count;
-                    machine.sets[level.sets].misses(own, 0.0) / own
-                }
-            };
-            leaf += misses * (machine.latency_behind(cache) - level.latency);
-        }
-        let upper = walk.upper_reads.iter().filter(|&&covered| bytes > covered).count() as f64;
-        walk.start + walk.leaf_reads * leaf + upper * walk.leaf_reads * first.latency
-    }
-
     #[inline]
     fn row(&self, cpu: usize, set: SetId, level: usize) -> usize {
         let WorkingSet { row, is_shared, .. } = self.sets[set.0 as usize];
@@ -311,209 +212,5 @@ impl Footprint {
         let place = self.places[self.row(cpu, set, level)];
         let is_here = self.machine.levels[level].is_shared || usize::from(place.cpu) == cpu;
         if is_here { place } else { Place::EMPTY }
-    }
-
-    /// A working set at a level, as a cpu finds it.
-    #[inline]
-    fn here<'a>(&'a self, cpu: usize, id: SetId, level: usize, reuse: &'a Reuse) -> Here<'a> {
-        let machine = &self.machine;
-        let Level { count, sets, .. } = machine.levels[level];
-        Here {
-            reuse,
-            alone: &reuse.alone[level],
-            place: self.place(cpu, id, level),
-            sets: &machine.sets[sets],
-            count,
-            recency: &self.recencies[machine.recency(&machine.levels[level], cpu)],
-        }
-    }
-
-    /// What a run costs; changes nothing.
-    #[inline]
-    fn expect(&self, cpu: usize, id: SetId, accesses: f64) -> (Expected, Answers) {
-        let machine = &self.machine;
-        let set = &self.sets[id.0 as usize];
-        let kind = &self.kinds[set.kind as usize];
-        let mut answers = Answers { levels: [Answer::default(); PATH_MAX], known: 0.0, transferred: 0.0 };
-        let mut expected = Expected::default();
-        if accesses <= 0.0 {
-            return (expected, answers);
-        }
-        let mut asked = Asked::of(&kind.lines, accesses, set.known);
-        answers.known = if matches!(kind.lines.order, Order::Drawn(_)) { asked.first } else { asked.unknown };
-        let missing = if set.is_shared && kind.is_write { Cause::Coherence } else { Cause::Migration };
-        let mut latency = 0.0;
-        for cache in 0..machine.caches {
-            let level = &machine.levels[cache];
-            let answer = ask(&self.here(cpu, id, cache, &kind.lines), asked, missing);
-            let behind = machine.latency_behind(cache) - level.latency;
-            expected.misses[cache] = answer.misses;
-            for (stall, misses) in expected.stall.iter_mut().zip(&answer.misses) {
-                *stall += misses * behind;
-            }
-            latency += answer.total * behind;
-            asked.next(&answer, kind.lines.order_is_drawn());
-            if cache + 1 == machine.private_caches && machine.is_coherent {
-                let migrated = answer.misses[Cause::Migration as usize].min(set.left_behind);
-                let coherent = answer.misses[Cause::Coherence as usize];
-                let transferred = migrated + coherent;
-                if transferred > 0.0 {
-                    let longer = machine.transfer - machine.latency_behind(cache);
-                    expected.stall[Cause::Migration as usize] += migrated * longer;
-                    expected.stall[Cause::Coherence as usize] += coherent * longer;
-                    latency += transferred * longer;
-                    asked.drop(transferred);
-                    answers.transferred = transferred;
-                }
-            }
-            answers.levels[cache] = answer;
-        }
-        let translation = self.translate(cpu, id, kind, accesses, &mut expected, &mut answers);
-        let hit = if machine.caches == 0 { machine.memory_latency.min(1.0) } else { machine.levels[0].latency };
-        if machine.caches == 0 {
-            let misses = accesses * (machine.memory_latency - hit);
-            expected.stall[Cause::Capacity as usize] += misses;
-            latency += misses;
-        }
-        self.price(kind, accesses, hit, latency, translation, &mut expected);
-        (expected, answers)
-    }
-
-    /// The latency of translations beside the first TLB's.
-    #[inline]
-    fn translate(
-        &self,
-        cpu: usize,
-        id: SetId,
-        kind: &Kind,
-        accesses: f64,
-        expected: &mut Expected,
-        answers: &mut Answers,
-    ) -> f64 {
-        let machine = &self.machine;
-        let path = &machine.tlb_paths[kind.page];
-        if !path.is_translated {
-            return 0.0;
-        }
-        let mut asked = Asked::of(&kind.pages, accesses, 0.0);
-        let mut misses = accesses / kind.pages.accesses_a_touch;
-        let mut latency = 0.0;
-        let mut before = 0.0;
-        let mut lookups = accesses;
-        for (tlb, &place) in path.levels.iter().enumerate() {
-            let level = &machine.levels[place];
-            latency += lookups * (level.latency - before);
-            before = level.latency;
-            let answer = ask(&self.here(cpu, id, place, &kind.pages), asked, Cause::Migration);
-            misses = answer.total;
-            lookups = misses;
-            expected.tlb_misses[tlb] = misses;
-            asked.next(&answer, kind.pages.order_is_drawn());
-            answers.levels[place] = answer;
-        }
-        if path.levels.is_empty() {
-            // TLBs that hold no page of this size: every access walks.
-            misses = accesses;
-        }
-        expected.walks = misses;
-        latency + misses * kind.walk_cycles
-    }
-
-    /// Turns latencies into cycles: dependent accesses wait for all of it, of independent ones `mlp` overlap and one begins
-    /// each cycle.
-    #[inline]
-    fn price(&self, kind: &Kind, accesses: f64, hit: f64, stall: f64, translation: f64, expected: &mut Expected) {
-        let mlp = if kind.is_dependent { 1.0 } else { self.machine.mlp };
-        let whole = accesses * hit + stall + translation;
-        let cycles = if kind.is_dependent { whole } else { (whole / mlp).max(accesses) };
-        // Of an access, the latency of a hit is its own time, and at least the cycle in which it begins.
-        let user =
-            if kind.is_dependent { accesses * hit } else { (accesses * hit / mlp).max(accesses.min(accesses * hit)) };
-        let user = user.min(cycles);
-        let beyond = cycles - user;
-        let waited = stall + translation;
-        let share = if waited > 0.0 { beyond / waited } else { 0.0 };
-        expected.user = if waited > 0.0 { user } else { cycles };
-        expected.walk = translation * share;
-        expected.stall.iter_mut().for_each(|stall| *stall *= share);
-    }
-
-    /// Puts down what a run has changed.
-    #[inline]
-    fn settle(&mut self, cpu: usize, id: SetId, answers: &Answers) {
-        let machine = &self.machine;
-        let kind = &self.kinds[self.sets[id.0 as usize].kind as usize];
-        if machine.is_coherent && kind.is_write {
-            self.before_write(cpu, id, answers);
-        }
-        let machine = &self.machine;
-        let kind = &self.kinds[self.sets[id.0 as usize].kind as usize];
-        let width = machine.levels.len();
-        for level in 0..width {
-            let answer = &answers.levels[level];
-            if !answer.has_touched() {
-                continue;
-            }
-            let reuse = if level < machine.caches { &kind.lines } else { &kind.pages };
-            let place = &self.machine.levels[level];
-            let row = self.row(cpu, id, level);
-            let here = &mut self.places[row];
-            if !place.is_shared && usize::from(here.cpu) != cpu {
-                *here = Place::EMPTY;
-            }
-            settle(answer, reuse, here, &mut self.recencies[machine.recency(place, cpu)]);
-            if !place.is_shared {
-                here.cpu = u16::try_from(cpu).expect("at most 64 cpus");
-            }
-        }
-        self.sets[id.0 as usize].known += answers.known;
-    }
-
-    /// Writes take lines away from other cpus.
-    fn before_write(&mut self, cpu: usize, id: SetId, answers: &Answers) {
-        let machine = &self.machine;
-        let WorkingSet { kind, is_shared, .. } = self.sets[id.0 as usize];
-        let kind = &self.kinds[kind as usize];
-        let Some(last) = machine.private_caches.checked_sub(1) else { return };
-        if !is_shared {
-            let row = self.row(cpu, id, last);
-            let place = self.places[row];
-            let old_cpu = place.cpu;
-            if old_cpu != NOWHERE && usize::from(old_cpu) != cpu {
-                let level = &machine.levels[last];
-                let recency = &self.recencies[machine.recency(level, old_cpu.into())];
-                let left = kind.lines.held(&place, &machine.sets[level.sets], level, last, recency);
-                self.sets[id.0 as usize].left_behind = left;
-            }
-            let set = &mut self.sets[id.0 as usize];
-            set.left_behind = (set.left_behind - answers.transferred).max(0.0);
-            return;
-        }
-        let share = (answers.levels[0].touched() / kind.lines.blocks).min(1.0);
-        let rows = (0..machine.cpus).filter(|&other| other != cpu);
-        let width = machine.levels.len();
-        let first = self.sets[id.0 as usize].row as usize;
-        for other in rows {
-            for level in 0..machine.private_caches {
-                let place = &mut self.places[(first + other) * width + level];
-                kind.lines.lose(place, share);
-            }
-        }
-    }
-}
-
-impl ProfileKey {
-    fn of(profile: &Profile) -> Self {
-        let (order, first, second) = match profile.pattern {
-            Pattern::Sequential => (0, 0, 0),
-            Pattern::Strided(stride) => (1, stride, 0),
-            Pattern::Chase => (2, 0, 0),
-            Pattern::Uniform => (3, 0, 0),
-            Pattern::Zipf(skew) => (4, skew.to_bits(), 0),
-            Pattern::Hot { fraction, probability } => (5, fraction.to_bits(), probability.to_bits()),
-        };
-        let flags = [profile.is_scattered, profile.is_dependent, profile.is_write];
-        let flags = flags.into_iter().fold(0, |bits, flag| bits << 1 | u64::from(flag));
-        Self([profile.units, profile.unit_bytes, profile.page.bits().into(), order, first, second, flags])
     }
 }

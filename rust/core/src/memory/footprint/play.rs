@@ -1,4 +1,4 @@
-//! One set, played under the machine's replacement policy: its thread goes over its lines, others go over theirs, in turn.
+//! One set, played under the machine's replacement policy: its thread goes over its lines, others over theirs, in turn.
 
 use crate::base::Rng;
 use crate::memory::config::ReplacementKind;
@@ -11,6 +11,7 @@ const EXTENT: usize = 2;
 
 /// Passes of a turn.
 const PASSES: usize = 3;
+const PASSES_OTHERS: usize = 2;
 
 /// Turns until the play repeats itself, and turns that are counted.
 const TURNS_BEFORE: usize = 3;
@@ -31,7 +32,7 @@ impl Played {
         for own in 0..=extent {
             for others in 0..=extent {
                 results.push(match policy {
-                    ReplacementKind::Lru | ReplacementKind::Fifo => stack(own, others, ways as usize),
+                    ReplacementKind::Lru => stack(own, others, ways as usize),
                     _ => with_policy!(policy, ways, P => turns::<P>(own, others, ways, policy)),
                 });
             }
@@ -105,7 +106,7 @@ fn turns<P: Replacement>(own: usize, others: usize, ways: u32, policy: Replaceme
         for _ in 0..PASSES {
             misses += set.pass(0..own) * usize::from(is_counted);
         }
-        for _ in 0..PASSES {
+        for _ in 0..PASSES_OTHERS {
             set.pass(own..own + others);
         }
     }

@@ -11,6 +11,9 @@ const BUCKETS: usize = 32;
 /// Buckets that what a cache holds is cut into.
 const GRAINS: f64 = 8.0;
 
+/// Lines that are none.
+const SPECK: f64 = 1e-6;
+
 /// Lines by the time of their last touch.
 #[derive(Clone, Debug)]
 pub(super) struct Recency {
@@ -50,25 +53,29 @@ impl Recency {
         self.clock
     }
 
+    /// Whether what was touched last at `mark` is gone.
+    #[inline]
+    pub fn is_gone(&self, mark: f64) -> bool {
+        mark < self.start
+    }
+
     /// Lines touched since `mark`, each counted once. Infinite if what was touched then is gone.
     #[inline]
     pub fn since(&self, mark: f64) -> f64 {
-        if mark >= self.clock {
-            return 0.0;
-        }
         if mark < self.start {
             return f64::INFINITY;
         }
         let mut sum = 0.0;
-        for age in 0..self.count {
-            let bucket = self.bucket(self.count - 1 - age);
-            let begin = self.begin(self.count - 1 - age);
-            if begin > mark {
-                sum += self.lines[bucket];
-                continue;
+        let mut bucket = self.newest();
+        for left in (0..self.count).rev() {
+            let before = bucket.wrapping_sub(1) % BUCKETS;
+            let begin = if left == 0 { self.start } else { self.ends[before] };
+            if begin <= mark {
+                let (end, length) = (self.ends[bucket], self.ends[bucket] - begin);
+                return if mark < end { sum + self.lines[bucket] * ((end - mark) / length) } else { sum };
             }
-            let length = self.ends[bucket] - begin;
-            return if length > 0.0 { sum + self.lines[bucket] * ((self.ends[bucket] - mark) / length) } else { sum };
+            sum += self.lines[bucket];
+            bucket = before;
         }
         sum
     }
@@ -76,35 +83,35 @@ impl Recency {
     /// Takes out lines whose last touch was between `from` and `to`, since they are touched again.
     #[inline]
     pub fn take(&mut self, from: f64, to: f64, lines: f64) {
-        let span = to - from;
-        let mut left = lines;
-        for age in 0..self.count {
-            let place = self.count - 1 - age;
-            let (bucket, begin) = (self.bucket(place), self.begin(place));
-            let end = self.ends[bucket];
-            if end <= from && span > 0.0 || left <= 0.0 {
+        if to <= self.start {
+            return;
+        }
+        let a_touch = lines / (to - from).max(f64::MIN_POSITIVE);
+        let mut bucket = self.newest();
+        for left in (0..self.count).rev() {
+            let before = bucket.wrapping_sub(1) % BUCKETS;
+            let begin = if left == 0 { self.start } else { self.ends[before] };
+            let overlap = self.ends[bucket].min(to) - begin.max(from);
+            if overlap > 0.0 {
+                let taken = (a_touch * overlap).min(self.lines[bucket]);
+                self.lines[bucket] -= taken;
+                self.total -= taken;
+            }
+            if begin <= from {
                 break;
             }
-            let overlap = end.min(to) - begin.max(from);
-            let share = if span > 0.0 { lines * (overlap / span).clamp(0.0, 1.0) } else { left };
-            if begin >= to && span > 0.0 {
-                continue;
-            }
-            let taken = share.min(left).min(self.lines[bucket]);
-            self.lines[bucket] -= taken;
-            self.total -= taken;
-            left -= taken;
+            bucket = before;
         }
     }
 
     /// Lines are touched: new ones, or such as were taken out before.
     #[inline]
     pub fn touch(&mut self, lines: f64) {
-        let newest = self.bucket(self.count - 1);
-        if self.lines[newest] > 0.0 && self.lines[newest] + lines > self.grain {
+        let mut newest = self.newest();
+        if self.lines[newest] + lines > self.grain && self.lines[newest] > 0.0 {
             self.push();
+            newest = self.newest();
         }
-        let newest = self.bucket(self.count - 1);
         self.clock += lines;
         self.ends[newest] = self.clock;
         self.lines[newest] += lines;
@@ -127,13 +134,15 @@ impl Recency {
         (self.first + place) % BUCKETS
     }
 
-    fn begin(&self, place: usize) -> f64 {
-        if place == 0 { self.start } else { self.ends[self.bucket(place - 1)] }
+    #[inline]
+    fn newest(&self) -> usize {
+        (self.first + self.count - 1) % BUCKETS
     }
 
     /// Begins a bucket.
+    #[inline]
     fn push(&mut self) {
-        while self.count > 1 && self.total - self.lines[self.first] > self.reach {
+        while self.count > 1 && (self.total - self.lines[self.first] > self.reach || self.lines[self.first] <= SPECK) {
             self.total -= self.lines[self.first];
             self.start = self.ends[self.first];
             self.first = (self.first + 1) % BUCKETS;
@@ -142,10 +151,10 @@ impl Recency {
         if self.count == BUCKETS {
             self.merge();
         }
-        let bucket = self.bucket(self.count);
-        self.ends[bucket] = self.clock;
-        self.lines[bucket] = 0.0;
         self.count += 1;
+        let newest = self.newest();
+        self.ends[newest] = self.clock;
+        self.lines[newest] = 0.0;
     }
 
     /// Joins the two neighbours that hold the fewest lines.

@@ -2,8 +2,8 @@
 //!
 //! One set is played line by line under the machine's own policy, for every number of own lines and of others'. Lines are
 //! spread over sets evenly where their places are consecutive; where pages lie at random, the number of pages that share
-//! a set is nearly a Poisson number (Thiebaut & Stone, TOCS 1987; Agarwal, Hennessy & Horowitz, TOCS 1989, have the
-//! binomial). Under LRU this is their formula: of k lines under e of others in D ways min(k, max(0, D - e)) are kept.
+//! a set is binomial (Thiebaut & Stone, TOCS 1987; Agarwal, Hennessy & Horowitz, TOCS 1989). Under LRU this is their
+//! formula: of k lines under e of others in D ways min(k, max(0, D - e)) are kept.
 
 use super::play;
 use crate::memory::config::ReplacementKind;
@@ -17,8 +17,20 @@ const EXTENT: usize = 3;
 pub(super) enum Spread {
     /// One after the other.
     Even,
-    /// Page by page, each at a place of its own.
-    Random,
+    /// Page by page, each at one of so many places in the sets: a power of two.
+    Random(u32),
+}
+
+/// More places than that are as good as any number of them.
+const PLACES_MAX: u32 = 64;
+
+impl Spread {
+    /// Of pages at random places; even where each page reaches all sets.
+    pub fn of_random_pages(places: f64) -> Self {
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at most 64")]
+        let places = places.min(PLACES_MAX.into()) as u32;
+        if places < 2 { Self::Even } else { Self::Random(places) }
+    }
 }
 
 /// The sets of a cache or TLB.
@@ -40,15 +52,15 @@ impl Sets {
         }
         let played = play::Played::new(policy, ways);
         let size = ways as usize;
+        // Fractions of a line are whole pages over all places.
         let density = match (spread, ways) {
-            (Spread::Even, _) | (_, 9..) => 1,
-            (_, 5..) => 2,
-            _ => 4,
+            (Spread::Even, _) => 1,
+            (Spread::Random(places), ways) => (32 / ways.next_power_of_two()).clamp(1, places) as usize,
         };
         let points = EXTENT * size * density + 1;
         let table = match spread {
             Spread::Even => (0..points * points).map(|index| played.at(index / points, index % points)).collect(),
-            Spread::Random => average(&played, points, density, size),
+            Spread::Random(places) => average(&played, points, places as usize / density, places, size),
         };
         #[allow(clippy::cast_possible_truncation, reason = "24 bits of a number of lines are enough")]
         let table = table.into_iter().map(|pair| pair.map(|value| value as f32)).collect();
@@ -76,7 +88,8 @@ impl Sets {
         self.value(own, others, 1).min(own)
     }
 
-    /// Between the four points around.
+    /// Between the three points around: where neither number is whole, sets that have one line more of the own are those that
+    /// have one less of others, as where all lie one after the other.
     #[inline]
     fn value(&self, own: f64, others: f64, which: usize) -> f64 {
         let last = (self.points - 1) as f64;
@@ -84,17 +97,23 @@ impl Sets {
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at most the points")]
         let (i, j) = ((x as usize).min(self.points - 2), (y as usize).min(self.points - 2));
         let (dx, dy) = (x - i as f64, y - j as f64);
-        let at = |i: usize, j: usize| f64::from(self.table[i * self.points + j][which]);
-        let low = at(i, j) + (at(i, j + 1) - at(i, j)) * dy;
-        let high = at(i + 1, j) + (at(i + 1, j + 1) - at(i + 1, j)) * dy;
-        low + (high - low) * dx
+        let low = i * self.points + j;
+        let at = |place: usize| f64::from(self.table[place][which]);
+        let (right, up) = (at(low + self.points), at(low + 1));
+        if dx + dy <= 1.0 {
+            let corner = at(low);
+            corner + (right - corner) * dx + (up - corner) * dy
+        } else {
+            let corner = at(low + self.points + 1);
+            corner + (up - corner) * (1.0 - dx) + (right - corner) * (1.0 - dy)
+        }
     }
 }
 
-/// The averages over sets whose numbers of lines are Poisson numbers, at each point.
-fn average(played: &play::Played, points: usize, density: usize, ways: usize) -> Vec<[f64; 2]> {
+/// The averages over sets where pages, so many from point to point, lie at random places.
+fn average(played: &play::Played, points: usize, pages: usize, places: u32, ways: usize) -> Vec<[f64; 2]> {
     let largest = 2 * EXTENT * ways + 16;
-    let odds: Vec<Vec<f64>> = (0..points).map(|point| poisson(point as f64 / density as f64, largest)).collect();
+    let odds: Vec<Vec<f64>> = (0..points).map(|point| binomial(point * pages, places.into(), largest)).collect();
     // Over the others first, then over the own.
     let mut over_others = vec![[0.0; 2]; (largest + 1) * points];
     for own in 0..=largest {
@@ -121,14 +140,14 @@ fn average(played: &play::Played, points: usize, density: usize, ways: usize) ->
     table
 }
 
-/// The odds of 0, 1, ... up to `largest` for a mean; what lies above counts as `largest`.
-fn poisson(mean: f64, largest: usize) -> Vec<f64> {
+/// The odds of 0, 1, ... up to `largest` pages at one of the places; what lies above counts as `largest`.
+fn binomial(pages: usize, places: f64, largest: usize) -> Vec<f64> {
     let mut odds = vec![0.0; largest + 1];
-    let mut term = libm::exp(-mean);
+    let mut term = libm::exp(pages as f64 * libm::log1p(-1.0 / places));
     let mut left = 1.0;
     for (number, odds) in odds.iter_mut().enumerate() {
         if number > 0 {
-            term *= mean / number as f64;
+            term *= (pages as f64 - number as f64 + 1.0).max(0.0) / (number as f64 * (places - 1.0));
         }
         *odds = term;
         left -= term;
@@ -157,7 +176,7 @@ mod tests {
     #[test]
     fn random_places_soften_the_cliff() {
         let even = Sets::new(ReplacementKind::Lru, 8, Spread::Even);
-        let random = Sets::new(ReplacementKind::Lru, 8, Spread::Random);
+        let random = Sets::new(ReplacementKind::Lru, 8, Spread::Random(64));
         assert_eq!(even.misses(7.0, 0.0), 0.0);
         assert!(random.misses(7.0, 0.0) > 1.0);
         assert!(random.misses(9.0, 0.0) < 8.0);
@@ -165,8 +184,25 @@ mod tests {
     }
 
     #[test]
+    fn what_fits_in_all_fits_one_after_the_other() {
+        let sets = Sets::new(ReplacementKind::Lru, 2, Spread::Even);
+        assert!(sets.misses(1.2, 0.8) < 1e-6 && sets.misses(0.6, 1.4) < 1e-6);
+        assert!(sets.misses(1.2, 0.9) > 0.0);
+    }
+
+    #[test]
+    fn one_page_is_never_in_its_own_way() {
+        for places in [2, 16] {
+            let sets = Sets::new(ReplacementKind::Lru, 2, Spread::Random(places));
+            let pages = |pages: f64| pages / f64::from(places);
+            assert!(sets.misses(pages(1.0), 0.0) < 1e-9 && sets.misses(pages(2.0), 0.0) < 1e-9);
+            assert!(sets.misses(pages(4.0), 0.0) > 0.0);
+        }
+    }
+
+    #[test]
     fn others_never_help_a_stack_policy() {
-        for spread in [Spread::Even, Spread::Random] {
+        for spread in [Spread::Even, Spread::Random(2), Spread::Random(32)] {
             let sets = Sets::new(ReplacementKind::Lru, 4, spread);
             for own in 0..40 {
                 let own = f64::from(own) / 3.0;
@@ -178,10 +214,12 @@ mod tests {
     }
 
     #[test]
-    fn poisson_odds_sum_to_one() {
-        for mean in [0.0, 0.5, 20.0] {
-            let sum: f64 = poisson(mean, 64).iter().sum();
-            assert!((sum - 1.0).abs() < 1e-12);
+    fn odds_sum_to_one_and_have_their_mean() {
+        for (pages, places) in [(0, 4.0), (3, 2.0), (100, 16.0)] {
+            let odds = binomial(pages, places, 64);
+            assert!((odds.iter().sum::<f64>() - 1.0).abs() < 1e-9);
+            let mean: f64 = odds.iter().enumerate().map(|(number, odds)| number as f64 * odds).sum();
+            assert!((mean - pages as f64 / places).abs() < 1e-9);
         }
     }
 }
