@@ -75,6 +75,9 @@ impl Asked {
     }
 }
 
+/// Draws, by the number of blocks, after which all blocks that matter have come.
+const SETTLED: f64 = 60.0;
+
 /// Blocks of others that are none.
 const NONE: f64 = 1e-6;
 
@@ -152,8 +155,10 @@ fn ask_drawn(here: &Here<'_>, draws: &Draws, asked: Asked, missing: Cause, by_ca
     let n = asked.first / blocks;
     let there = f64::from(place.there) / blocks;
     let touched = draws.at(n)[0];
-    let before = draws.at(there)[0];
-    let fresh = draws.at(there + n)[0] - before;
+    // After so many passes what has never come does not count.
+    let is_settled = there >= SETTLED;
+    let before = if is_settled { 1.0 } else { draws.at(there)[0] };
+    let fresh = if is_settled { 0.0 } else { draws.at(there + n)[0] - before };
     // The misses if what was touched up to `from` ago is there at first, and in the end up to `to` ago.
     let misses = |from: f64, to: f64| {
         let from = from.min(to);
@@ -162,10 +167,14 @@ fn ask_drawn(here: &Here<'_>, draws: &Draws, asked: Asked, missing: Cause, by_ca
         let last = if n > to { (n - to) * draws.at(to)[1] } else { 0.0 };
         first + between + last
     };
-    let undisturbed = misses(alone.time.min(there), alone.time).max(fresh);
+    let undisturbed =
+        if is_settled && alone.time.is_infinite() { 0.0 } else { misses(alone.time.min(there), alone.time).max(fresh) };
     let mut total = undisturbed;
     let mut replaced = 0.0;
-    if there > 0.0 {
+    if there > 0.0 && recency.is_gone(place.newest) {
+        total = if alone.time.is_infinite() { touched } else { misses(0.0, alone.time) }.max(undisturbed);
+        replaced = total - undisturbed;
+    } else if there > 0.0 {
         let own = blocks * alone.density;
         let time = |others: f64| {
             let kept = sets.kept(own, others / count);
