@@ -2,8 +2,11 @@
 
 mod buddy;
 mod free_map;
+mod zeros;
 
 pub use buddy::{Buddy, FramePlacement, ORDER_2M, ORDER_MAX};
+
+use zeros::zeros;
 
 /// log2 of the bytes of a frame.
 pub const FRAME_BITS: u32 = 12;
@@ -41,14 +44,13 @@ impl Frames {
         // A fragmented memory may have given the first frame to others already.
         buddy.carve(ZERO_PAGE.0, 0);
         let free_min = buddy.frames_free();
-        let count =
-            |order: u32| vec![0; usize::try_from(frames.div_ceil(1 << order)).expect("memory sizes are bounded")];
+        let count = |order: u32| zeros(frames.div_ceil(1 << order));
         Self {
             buddy,
             counts: count(0),
             counts_2m: count(ORDER_2M),
             counts_1g: count(ORDER_MAX),
-            contents: vec![0; usize::try_from(frames).expect("memory sizes are bounded")],
+            contents: zeros(frames),
             total: frames,
             free_min,
         }
