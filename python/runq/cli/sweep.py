@@ -145,6 +145,7 @@ def status(store: str, as_json: bool) -> None:
 )
 @click.option("--json", "json_file", is_flag=True, help="Print a list of objects, a row a line.")
 @click.option("--arrow", "arrow_file", type=click.Path(), metavar="FILE", help="An Arrow file.")
+@click.option("--digest", is_flag=True, help="Print 32 digits over the table: equal for equal results.")
 @click.option("--parquet", "parquet_file", type=click.Path(), metavar="FILE", help="A Parquet file.")
 def export(
     store: str,
@@ -153,13 +154,14 @@ def export(
     json_file: bool,
     arrow_file: str | None,
     parquet_file: str | None,
+    digest: bool,
 ) -> None:
     """Write the table of a sweep, its rows in the order of the points."""
     from runq.sweeps._store import Store
     from runq.sweeps._table import SweepTable
 
-    if not (csv_file or json_file or arrow_file or parquet_file):
-        raise click.UsageError("say what to export: --csv FILE, --json, --arrow FILE or --parquet FILE")
+    if not (csv_file or json_file or arrow_file or parquet_file or digest):
+        raise click.UsageError("say what to export: --csv FILE, --json, --arrow FILE, --parquet FILE or --digest")
     opened = Store(store, create=False)
     table = SweepTable(opened, opened.sweep(number))
     if csv_file:
@@ -170,6 +172,8 @@ def export(
         table.to_arrow_file(arrow_file)
     if parquet_file:
         table.to_parquet(parquet_file)
+    if digest:
+        click.echo(table.digest())
     table.close()
 
 
@@ -202,12 +206,13 @@ def _run(
     from runq.sweeps._sweep import engine_of
 
     started = time.monotonic()
-    chosen = engine_of(engine, jobs, scheduler)
+    with _resumable(store):
+        chosen = engine_of(engine, jobs, scheduler)
     with _resumable(store), point_line() as progress:
         table = sweep.run(store, engine=chosen, progress=progress, retry_failed=retry_failed, mix_versions=mix_versions)
     done, failed = table.count("done"), table.count("failed")
     took = time.monotonic() - started
-    click.echo(f"{done + failed:,} points in {took:.1f} s: {done:,} done, {failed:,} failed; digest {table.digest()}")
+    click.echo(f"{done + failed:,} points in {took:.1f} s: {done:,} done, {failed:,} failed")
     table.close()
     if failed:
         click.echo(f"why points failed: runq sweep export {store} --csv - (column error)", err=True)

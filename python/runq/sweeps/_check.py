@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["check_axes"]
 
 # Points that are looked at, from the first on.
-_POINTS_MAX = 2000
+_POINTS_MAX = 500
 
 # Values of an axis that are looked at.
 _VALUES_MAX = 200

@@ -13,6 +13,9 @@ TAIL = ("seed", "status", "error", "attempts")
 # Columns that tables do not show.
 HIDDEN = ("identity", "model")
 
+# Integers of SQLite.
+_LIMIT = 1 << 63
+
 
 def quoted(name: str) -> str:
     """A name as SQL has it."""
@@ -39,13 +42,10 @@ def point_columns(axes: Sequence[str]) -> list[str]:
 
 def stored(value: Any) -> Any:
     """The value of an axis as a column has it: numbers and texts as they are, all else as JSON behind a zero byte."""
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, (int, float, str))
-        or (isinstance(value, int) and not -(1 << 63) <= value < 1 << 63)
-    ):
-        return f"\0{json.dumps(value, sort_keys=True)}"
-    return value
+    kind = type(value)
+    if kind is float or (kind is str and not value.startswith("\0")) or (kind is int and -_LIMIT <= value < _LIMIT):
+        return value
+    return f"\0{json.dumps(value, sort_keys=True)}"
 
 
 def loaded(value: Any) -> Any:

@@ -8,9 +8,11 @@ it was.
 from __future__ import annotations
 
 import contextlib
+import logging
 import queue
+import signal
 import uuid
-from typing import Any
+from typing import Any, NamedTuple
 
 from runq import _core
 from runq.errors import ConfigError, SweepError
@@ -27,6 +29,20 @@ __all__ = ["DaskEngine"]
 
 # Deaths of workers after which a cluster of our own gives a chunk up. On others their own setting holds.
 _DEATHS_ALLOWED = 0
+
+# How long a scheduler may take to answer.
+_CONNECT_S = 10
+
+# How often a chunk is given out again when the job was lost with all workers that had it.
+_TRIES_MAX = 5
+
+
+class _Task(NamedTuple):
+    """A chunk under way."""
+
+    chunk: Chunk
+    tries: int
+    future: Any
 
 
 class DaskEngine:
@@ -56,8 +72,10 @@ class DaskEngine:
             self._close()
             raise SweepError(f"{client.scheduler.address}: the scheduler has no workers: start some, then resume")
         self.slots = sum(worker["nthreads"] for worker in workers.values())
-        self._futures: dict[int, Any] = {}
+        self._futures: dict[int, _Task] = {}
         self._done: queue.SimpleQueue[tuple[int, Any]] = queue.SimpleQueue()
+        # The job, and where the workers have it.
+        self._whole: Job | None = None
         self._job: Any = None
         # Keys of tasks are for ever: those of two sweeps must not meet.
         self._prefix = f"runq-sweep-{uuid.uuid4().hex[:12]}"
@@ -74,13 +92,17 @@ class DaskEngine:
                     f"{worker}: simulates model version {version}, and the driver {_core.model_version}: "
                     "install one version"
                 )
-        self._job = self._client.scatter([job], broadcast=True, hash=False)[0]
+        self._whole = job
+        self._scatter()
 
     def submit(self, chunk: Chunk) -> None:
         """Makes a task of a chunk."""
-        key = f"{self._prefix}-{chunk.number}"
+        self._put(chunk, 0)
+
+    def _put(self, chunk: Chunk, tries: int) -> None:
+        key = f"{self._prefix}-{chunk.number}-{tries}"
         future = self._client.submit(_run, self._job, chunk.content, key=key, pure=False)
-        self._futures[chunk.number] = future
+        self._futures[chunk.number] = _Task(chunk, tries, future)
         future.add_done_callback(lambda done, number=chunk.number: self._done.put((number, done)))
 
     def wait(self, timeout_s: float) -> Finished | None:
@@ -91,8 +113,10 @@ class DaskEngine:
             if self._client.status not in ("running", "connecting"):
                 raise SweepError("the connection to the Dask scheduler is lost: start it again, then resume") from None
             return None
-        if self._futures.pop(number, None) is None:
+        task = self._futures.get(number)
+        if task is None or task.future is not future:
             return None
+        del self._futures[number]
         if future.status == "finished":
             return Finished(number, future.result())
         if future.status == "error":
@@ -100,20 +124,31 @@ class DaskEngine:
             if isinstance(error, distributed.scheduler.KilledWorker):
                 return Finished(number, None, "its workers died")
             raise SweepError(f"a Dask task failed ({type(error).__name__}: {error}): put that right, then resume")
-        raise SweepError(f"the Dask scheduler dropped a task ({future.status}): start it again, then resume")
+        # All workers that had the job died, and the task with it: both are given out again.
+        if self._client.status != "running" or task.tries >= _TRIES_MAX:
+            raise SweepError(f"the Dask scheduler dropped a task ({future.status}): start it again, then resume")
+        self._scatter()
+        self._put(task.chunk, task.tries + 1)
+        return None
 
     def stop(self) -> None:
         """Cancels what is queued; a cluster of our own ends."""
-        futures, self._futures = list(self._futures.values()), {}
+        futures, self._futures = [task.future for task in self._futures.values()], {}
         with contextlib.suppress(Exception):
             self._client.cancel(futures, force=True)
         self._job = None
         self._close()
 
+    def _scatter(self) -> None:
+        try:
+            self._job = self._client.scatter([self._whole], broadcast=True, hash=False, timeout=60)[0]
+        except (OSError, TimeoutError, ValueError) as error:
+            raise SweepError(f"the job does not reach the Dask workers ({error}): start them, then resume") from error
+
     def _connect(self, scheduler: str | None, jobs: int | None) -> Any:
         if scheduler is not None:
             try:
-                client = distributed.Client(scheduler, timeout=10, set_as_default=False)
+                client = distributed.Client(scheduler, timeout=_CONNECT_S, set_as_default=False)
             except (OSError, ValueError, TypeError) as error:
                 raise SweepError(f"{scheduler}: no Dask scheduler answers there ({error})") from None
         else:
@@ -124,10 +159,16 @@ class DaskEngine:
             }
             with dask.config.set(settings):
                 cluster = distributed.LocalCluster(
-                    n_workers=jobs or cpu_count(), threads_per_worker=1, dashboard_address=None, memory_limit=0
+                    n_workers=jobs or cpu_count(),
+                    threads_per_worker=1,
+                    dashboard_address=None,
+                    memory_limit=0,
+                    silence_logs=logging.CRITICAL + 1,
                 )
             self._own.append(cluster)
             client = distributed.Client(cluster, set_as_default=False)
+            # A terminal sends Ctrl-C to all; the driver ends its workers by itself.
+            client.run(_ignore_interrupts)
         self._own.insert(0, client)
         return client
 
@@ -136,6 +177,10 @@ class DaskEngine:
             with contextlib.suppress(Exception):
                 one.close(timeout=5)
         self._own = []
+
+
+def _ignore_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _run(job: Job, chunk: bytes) -> Rows:

@@ -33,18 +33,19 @@ __all__ = [
 # Rows that are in memory at a time.
 _ROWS = 1 << 14
 
+# Lines of text that are written at a time.
+_LINES = 256
+
 _INT, _FLOAT, _TEXT = 1, 2, 4
 
 
 def csv_lines(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:
     """Lines of comma-separated values, the first with the names. What is absent is empty, tables and lists are JSON."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    for row in itertools.chain([columns], rows):
-        writer.writerow([_cell(value) for value in row])
+    rest = itertools.chain([columns], rows)
+    while some := list(itertools.islice(rest, _LINES)):
+        buffer = io.StringIO()
+        csv.writer(buffer, lineterminator="\n").writerows([_cell(value) for value in row] for row in some)
         yield buffer.getvalue()
-        buffer.seek(0)
-        buffer.truncate()
 
 
 def json_lines(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:
@@ -146,7 +147,10 @@ def _batches(table: SweepTable, pyarrow: Any) -> Iterator[Any]:
         for place, field in enumerate(schema):
             values = [row[place] for row in some]
             if pyarrow.types.is_string(field.type):
-                values = [None if value is None else _cell(value) for value in values]
+                values = [
+                    value if value is None or isinstance(value, str) else json.dumps(value, sort_keys=True)
+                    for value in values
+                ]
             arrays.append(pyarrow.array(values, field.type))
         yield pyarrow.RecordBatch.from_arrays(arrays, schema=schema)
 
@@ -177,11 +181,11 @@ def _axis_kinds(table: SweepTable) -> dict[str, int]:
 
 def _cell(value: Any) -> Any:
     """A value as a text has it."""
-    if value is None:
-        return ""
-    if isinstance(value, str):
+    kind = type(value)
+    # The writer of lines gives numbers the digits that JSON gives them.
+    if kind is int or kind is float or kind is str:
         return value
-    return json.dumps(value, sort_keys=True)
+    return "" if value is None else json.dumps(value, sort_keys=True)
 
 
 def _label(value: Any) -> Any:

@@ -150,7 +150,8 @@ class Target:
         """The scenario of a point as JSON, without what the core changes in it."""
         name = self._value("scenario", point)
         changes = self._changes(point)
-        key = json.dumps([name, changes])
+        # As a text, since 1 and true are one key.
+        key = repr((name, changes))
         if key not in self._built:
             if len(self._built) >= _KEPT_MAX:
                 self._built.clear()

@@ -370,10 +370,8 @@ class Store:
         if sweep not in self._metrics:
             self._metrics[sweep] = {column.name: column for column in self.columns(sweep)}
         known = self._metrics[sweep]
-        kinds = [0] * len(names)
-        for _, row in group:
-            for place, value in enumerate(row.values):
-                kinds[place] |= _KINDS.get(type(value), 0)
+        columns = zip(*(row.values for _, row in group), strict=True)
+        kinds = [sum({_KINDS.get(kind, 0) for kind in set(map(type, column))}) for column in columns]
         stored = []
         for name, kind in zip(names, kinds, strict=True):
             column = known.get(name) or Column(name, self._add_column(sweep, name), -1)
