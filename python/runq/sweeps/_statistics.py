@@ -36,7 +36,7 @@ def interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
 
     >>> found = interval([1.0, 2.0, 3.0, 4.0])
     >>> found.mean, round(found.half_width, 4)
-    (2.5, 2.0542)
+    (2.5, 2.0543)
     """
     count = len(values)
     if count == 0:
