@@ -13,7 +13,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let words: Vec<u64> = bytes.as_chunks::<8>().0.iter().map(|&word| u64::from_le_bytes(word)).collect();
     drop(bytes);
     let set_bits: Vec<u32> = (6..=13).collect();
-    for order in [Order::Lru, Order::Fifo].into_iter().take(if arguments.len() > 3 { 1 } else { 2 }) {
+    for order in [Order::Lru, Order::Fifo].into_iter() {
         time(&format!("{order:?}, 64..8192 sets x 1..16 ways"), words.len(), runs, || {
             let mut pass = AllAssociativity::new(order, 6, &set_bits, 16, true);
             pass.feed(&words);

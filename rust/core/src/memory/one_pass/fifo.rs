@@ -173,6 +173,19 @@ fn miss<S: Search<T>, T: Tag>(
     let mut missing = S::missing(held, tag);
     // The last group may have lanes that are no ring.
     missing &= u32::MAX >> (u32::BITS - (max_ways + 1 - ways).min(LANES_U32));
+    if missing == u32::MAX >> (u32::BITS - LANES_U32) {
+        // On hard traces most lines miss everywhere: then nothing branches, and all but the writes is vectors.
+        for lane in 0..LANES {
+            held[usize::from(heads[lane])][lane] = tag;
+        }
+        for (lane, head) in (0u32..).zip(heads) {
+            *head = if u32::from(*head) + 1 == ways + lane { 0 } else { *head + 1 };
+        }
+        for misses in misses {
+            *misses += 1;
+        }
+        return;
+    }
     while missing != 0 {
         let lane = missing.trailing_zeros() as usize;
         missing &= missing - 1;
