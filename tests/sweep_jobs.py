@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from runq.sweeps._target import Job, Point, Row, Rows
@@ -43,6 +43,12 @@ class PoisonTarget:
 
     def chunk(self, points: Sequence[Point]) -> bytes:
         return json.dumps([point.values[0] for point in points]).encode()
+
+    def prepare(self, values: Iterable[tuple[Any, ...]]) -> None:
+        pass
+
+    def known(self, point: Point) -> None:
+        return None
 
     def finish(self, points: Sequence[Point], rows: Rows) -> Rows:
         return rows

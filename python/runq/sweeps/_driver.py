@@ -73,7 +73,7 @@ class Drive:
         self._finished_at = time.monotonic()
         while True:
             while len(self._flights) < ahead and (some := list(itertools.islice(pending, self._size))):
-                if some := self._unknown(some):
+                if some := self._unanswered(self._unknown(some)):
                     self._submit(some)
             self._submit_suspect()
             if not self._flights:
@@ -114,6 +114,27 @@ class Drive:
         if rows:
             self._store.write(self._sweep, None, list(schemas), rows, {}, reused=True)
         return rest
+
+    def _unanswered(self, points: list[Point]) -> list[Point]:
+        """Points that must be run; what the target knows of the others is written down."""
+        answers = [(point, self._target.known(point)) for point in points]
+        if all(answer is None for _, answer in answers):
+            return points
+        schemas: dict[tuple[str, ...], int] = {}
+        rows = []
+        for (point, answer), identity in zip(answers, self._identities(points), strict=True):
+            if answer is not None and isinstance(identity, bytes):
+                names, values = answer
+                rows.append((point, Row(identity, None, False, 1, schemas.setdefault(names, len(schemas)), values)))
+        self._store.write(self._sweep, None, list(schemas), rows, self._attempts_of(points))
+        self._unseen = []
+        settled = {(point.number, point.replicate) for point, _ in rows}
+        return [point for point in points if (point.number, point.replicate) not in settled]
+
+    def _attempts_of(self, points: Sequence[Point]) -> dict[tuple[int, int], int]:
+        """Attempts that points had before."""
+        keys = [(point.number, point.replicate) for point in points]
+        return {key: self._attempts[key] for key in keys if key in self._attempts}
 
     def _identities(self, points: Sequence[Point]) -> Sequence[object]:
         identities = getattr(self._job, "identities", None)

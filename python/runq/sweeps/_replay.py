@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 import operator
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from runq import _core
 from runq._source import trace_source
 from runq.errors import ConfigError
+from runq.machine import Machine
 from runq.sweeps._machines import Machines
 from runq.sweeps._native import NativeJob
 from runq.sweeps._target import Point, Rows
+
+if TYPE_CHECKING:
+    from runq.sweeps._one_pass import OnePass
 
 __all__ = ["Target"]
 
@@ -64,6 +68,7 @@ class Target:
         self._metrics: Sequence[str] = self.metrics
         self._paths: list[tuple[str, int]] = []
         self._machine_axis: int | None = None
+        self._passes: OnePass | None = None
 
     def bind(self, names: Sequence[str], metrics: Sequence[str]) -> None:
         """Takes the axes."""
@@ -105,12 +110,51 @@ class Target:
         ]
         return msgspec.json.encode({"machines": self._machines.texts, "points": rows})
 
+    def prepare(self, values: Iterable[tuple[Any, ...]]) -> None:
+        """Counts the misses of many caches in one pass, where that is all that is asked for."""
+        from runq.sweeps._one_pass import plan_passes
+
+        self._passes = None
+        only_machines = all(name.startswith("machine.") for name, _ in self._paths)
+        if only_machines and not set(self._options) - {"dependent"} and self._is_geometry():
+            self._passes = plan_passes(self._distinct(values), self._trace, self._metrics)
+
+    def known(self, point: Point) -> tuple[tuple[str, ...], tuple[Any, ...]] | None:
+        """The misses of the caches of a point, if a pass has counted them."""
+        return None if self._passes is None else self._passes.answer(self._key(point.values))
+
     def finish(self, points: Sequence[Point], rows: Rows) -> Rows:
         """Adds the whole result if it is asked for."""
         if "tree" not in self._metrics:
             return rows
         schemas = [(*names, "tree") for names in rows.schemas]
         return Rows(schemas, [row._replace(values=(*row.values, row.tree), tree=None) for row in rows.rows])
+
+    def _is_geometry(self) -> bool:
+        """Whether caches are what changes."""
+        return any(name.startswith("machine.caches") for name, _ in self._paths)
+
+    def _distinct(self, values: Iterable[tuple[Any, ...]]) -> Iterator[tuple[str, Machine]]:
+        """Each different machine once, with its key; those that break a rule are left to the core."""
+        seen: set[str] = set()
+        for row in values:
+            key = self._key(row)
+            if key in seen:
+                continue
+            seen.add(key)
+            name = None if self._machine_axis is None else row[self._machine_axis]
+            text = self._machines.texts[self._machines.place(name)]
+            assignments = [f"{path.partition('.')[2]}={json.dumps(row[place])}" for path, place in self._paths]
+            try:
+                machine = msgspec.json.decode(_core.machine_set(text, assignments), type=Machine).resolve()
+            except ConfigError:
+                continue
+            yield key, machine
+
+    def _key(self, values: tuple[Any, ...]) -> str:
+        """What tells the machine of a point from others."""
+        name = None if self._machine_axis is None else values[self._machine_axis]
+        return repr((name, [values[place] for _, place in self._paths]))
 
     def definition(self) -> dict[str, Any]:
         """Trace by its path and digest, machine and options."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, cast
 
 import msgspec
@@ -107,6 +107,12 @@ class Target:
             }
             rows.append(row)
         return msgspec.json.encode({"machines": self._machines.texts, "scenarios": list(texts), "points": rows})
+
+    def prepare(self, values: Iterable[tuple[Any, ...]]) -> None:
+        """Each simulation is its own."""
+
+    def known(self, point: Point) -> None:
+        """Each simulation is run."""
 
     def finish(self, points: Sequence[Point], rows: Rows) -> Rows:
         """Adds what the scenario is about, read from the whole result."""

@@ -215,6 +215,7 @@ class Sweep:
     ) -> None:
         job = self.target.job()
         try:
+            self.target.prepare(iter(self.space))
             engine.start(job)
             named = () if self.metrics == self.target.metrics else self.metrics
             drive = Drive(store, record.id, self.target, job, engine, total, progress, named)

@@ -4,7 +4,7 @@ A target knows which paths are axes, turns points into chunks that an engine tak
 stores and tables know nothing of scenarios and traces. A new verb is one more file and its name in `_VERBS`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib import import_module
 from typing import Any, NamedTuple, Protocol, cast
 
@@ -78,6 +78,12 @@ class Target(Protocol):
 
     def chunk(self, points: Sequence[Point]) -> bytes:
         """Points as the job takes them; raises `ConfigError` for one that cannot be written down."""
+
+    def prepare(self, values: Iterable[tuple[Any, ...]]) -> None:
+        """Looks at all points before any is run, for what can be worked out for many of them together."""
+
+    def known(self, point: Point) -> tuple[tuple[str, ...], tuple[Any, ...]] | None:
+        """Names and values of the metrics of a point that need no run; None for one that does."""
 
     def finish(self, points: Sequence[Point], rows: Rows) -> Rows:
         """Adds what is known only here, such as the outcome of a scenario."""
