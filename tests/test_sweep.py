@@ -200,6 +200,23 @@ def test_repeats_until_the_interval_is_narrow_and_no_longer() -> None:
         assert len(values) == 40 or narrow[-1].half_width <= 0.02 * narrow[-1].mean
 
 
+def test_what_a_killed_run_has_left_does_not_decide(tmp_path: Path) -> None:
+    touch = {"op": "touch", "region": "heap", "pattern": "uniform", "count": 60}
+    program = [{"op": "mmap", "region": "heap", "size": "1MiB"}, touch]
+    scenario = runq.Scenario(name="touch", processes=[runq.ProcessSpec("p", program)])
+    rule = runq.sweeps.until("ledger.fault", within=0.02, at_least=3, at_most=20)
+    over = {"scenario.processes[0].program[1].count": [60, 70]}
+    sweep = runq.Sweep("simulate", scenario, MACHINE, over=over, repeat=rule)
+
+    def stop(done: int, total: int | None, failed: int) -> None:
+        if done >= 7:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        sweep.run(tmp_path / "s.db", progress=stop)
+    assert sweep.run(tmp_path / "s.db").digest() == sweep.run().digest()
+
+
 def test_intervals_are_students() -> None:
     # Tables of t: NIST/SEMATECH e-Handbook, 1.3.6.7.2.
     for degrees, expected in [(1, 12.706), (2, 4.303), (5, 2.571), (30, 2.042), (100, 1.984)]:

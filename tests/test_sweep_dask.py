@@ -119,4 +119,4 @@ def test_a_scheduler_that_goes_away_is_told_and_the_sweep_resumes(tmp_path: Path
 def test_no_scheduler_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("runq.sweeps._dask._CONNECT_S", 0.5)
     with pytest.raises(runq.SweepError, match="no Dask scheduler answers there"):
-        runq.sweeps.DaskEngine(scheduler="tcp://127.0.0.1:9")
+        forks().run(engine=runq.sweeps.DaskEngine(scheduler="tcp://127.0.0.1:9"))

@@ -33,6 +33,9 @@ _DEATHS_ALLOWED = 0
 # How long a scheduler may take to answer.
 _CONNECT_S = 10
 
+# How long the first worker may take to come.
+_WORKERS_S = 30
+
 # How often a chunk is given out again when the job was lost with all workers that had it.
 _TRIES_MAX = 5
 
@@ -59,29 +62,24 @@ class DaskEngine:
     def __init__(self, client: Any = None, *, scheduler: str | None = None, jobs: int | None = None) -> None:
         if (client is not None or scheduler is not None) and jobs is not None:
             raise ConfigError("jobs", "must be left out where the cluster says how many workers there are", repr(jobs))
+        self._client, self._scheduler, self._jobs = client, scheduler, jobs
         self._own: list[Any] = []
-        if client is None:
-            client = self._connect(scheduler, jobs)
-        self._client = client
-        workers = client.scheduler_info(n_workers=-1)["workers"]
-        if not workers:
-            with contextlib.suppress(TimeoutError, OSError):
-                client.wait_for_workers(1, timeout=30)
-            workers = client.scheduler_info(n_workers=-1)["workers"]
-        if not workers:
-            self._close()
-            raise SweepError(f"{client.scheduler.address}: the scheduler has no workers: start some, then resume")
-        self.slots = sum(worker["nthreads"] for worker in workers.values())
+        # Known once it is started.
+        self.slots = 1
         self._futures: dict[int, _Task] = {}
         self._done: queue.SimpleQueue[tuple[int, Any]] = queue.SimpleQueue()
         # The job, and where the workers have it.
         self._whole: Job | None = None
         self._job: Any = None
-        # Keys of tasks are for ever: those of two sweeps must not meet.
-        self._prefix = f"runq-sweep-{uuid.uuid4().hex[:12]}"
+        self._prefix = ""
 
     def start(self, job: Job) -> None:
-        """Gives the job to every worker, and sees that all simulate the same."""
+        """Connects, gives the job to every worker, and sees that all simulate the same."""
+        if self._client is None:
+            self._client = self._connect(self._scheduler, self._jobs)
+        self.slots = self._count_slots()
+        # Keys of tasks are for ever: those of two sweeps must not meet.
+        self._prefix = f"runq-sweep-{uuid.uuid4().hex[:12]}"
         try:
             versions = self._client.run(_model_version)
         except Exception as error:
@@ -134,10 +132,23 @@ class DaskEngine:
     def stop(self) -> None:
         """Cancels what is queued; a cluster of our own ends."""
         futures, self._futures = [task.future for task in self._futures.values()], {}
-        with contextlib.suppress(Exception):
-            self._client.cancel(futures, force=True)
-        self._job = None
+        if self._client is not None:
+            with contextlib.suppress(Exception):
+                self._client.cancel(futures, force=True)
+        self._job = self._whole = None
+        if self._own:
+            self._client = None
         self._close()
+
+    def _count_slots(self) -> int:
+        """Threads of all workers; waits for the first worker for a while."""
+        with contextlib.suppress(TimeoutError, OSError):
+            self._client.wait_for_workers(1, timeout=_WORKERS_S)
+        workers = self._client.scheduler_info(n_workers=-1)["workers"]
+        if not workers:
+            address = self._client.scheduler.address
+            raise SweepError(f"{address}: the scheduler has no workers: start some, then resume")
+        return sum(worker["nthreads"] for worker in workers.values())
 
     def _scatter(self) -> None:
         try:

@@ -188,7 +188,9 @@ class Store:
         return int(done), int(failed)
 
     def running(self, sweep: int) -> int:
-        """Points of chunks under way."""
+        """Points of chunks under way; of a driver that was killed, none."""
+        if not DriverLock(self.path).is_held():
+            return 0
         with self.errors():
             (count,) = self._db.execute(
                 "SELECT coalesce(sum(points), 0) FROM running WHERE sweep = ?", (sweep,)

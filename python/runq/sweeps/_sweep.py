@@ -232,14 +232,12 @@ class Sweep:
         drive.run(self._points(range(rule.at_least)))
         name = resolve(rule.metric, [column.name for column in store.columns(sweep)])
         for replicate in range(rule.at_least, rule.at_most):
-            wide = (
-                number for number, values in replicates(store, sweep, name) if values and not is_narrow(rule, values)
-            )
-            numbers = iter(sorted(wide))
-            first = next(numbers, None)
-            if first is None:
+            # Only those before this one decide, also where a run that was killed has left more.
+            found = ((number, values[:replicate]) for number, values in replicates(store, sweep, name))
+            wide = [number for number, values in found if values and not is_narrow(rule, values)]
+            if not wide:
                 break
-            drive.run(self._points([replicate], [first, *numbers]))
+            drive.run(self._points([replicate], wide))
         done, failed = store.counts(sweep)
         return done + failed
 
