@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 import one_pass
 import runq
+import sweeps
 import traces
 from machines import ROWS, Row
 from traces import Words
@@ -64,11 +65,14 @@ def main() -> int:
     for measured in (*works, *scheduling(passes)):
         print(measured.line(), flush=True)
         rates.append(measured)
+    of_sweeps = sweeps.sweeps(short=arguments.short)
     peers = [*beside_us(loaded, short=arguments.short), *one_pass.beside_one_at_a_time(loaded)]
 
     if arguments.json:
         tree = {"version": runq.__version__, "short": arguments.short, "passes": passes}
-        arguments.json.write_text(json.dumps(tree | {"rates": [r._asdict() for r in rates], "peers": peers}, indent=1))
+        arguments.json.write_text(
+            json.dumps(tree | {"rates": [r._asdict() for r in rates], "sweeps": of_sweeps, "peers": peers}, indent=1)
+        )
     by_clock, by_cpu = (sum(getattr(each, by) >= each.goal for each in rates) for by in ("rate", "cpu"))
     far = [measured for measured in rates if max(measured.best, measured.cpu) < measured.goal * FAILS_BELOW]
     print(f"goals met: {by_clock} of {len(rates)} by the clock, {by_cpu} by the time of the cpu")

@@ -1,6 +1,7 @@
 """Stores: whoever is killed, wherever the disk ends, nothing that was done is lost or done again."""
 
 import contextlib
+import json
 import os
 import resource
 import signal
@@ -270,6 +271,25 @@ def test_wrong_files_are_told(text: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(runq.ConfigError) as error:
         runq.sweeps.load_sweep(path)
     assert message in str(error.value)
+
+
+def test_failed_points_end_in_code_1_and_are_retried_by_command(tmp_path: Path) -> None:
+    path, store = tmp_path / "sweep.toml", tmp_path / "s.db"
+    (tmp_path / "t.din").write_text("0 1000\n1 1040\n0 1000\n")
+    path.write_text(
+        "trace = 't.din'\n[over]\n'machine.caches.L1D.ways' = [8, 12]\n'machine.caches.L1D.size' = ['32KiB', '48KiB']\n"
+    )
+    done = runq_sweep(path, "--store", store)
+    assert done.returncode == 1, done.stderr
+    assert "2 done, 2 failed" in done.stdout
+    assert "column error" in done.stderr
+    assert runq_sweep("resume", store).stdout == f"{store}: nothing to do: 2 done, 2 failed\n"
+    assert runq_sweep("retry-failed", store).returncode == 1
+    rows = json.loads(runq_sweep("export", store, "--json").stdout)
+    assert [row["attempts"] for row in rows] == [1, 2, 2, 1]
+    assert json.loads(runq_sweep("status", store, "--json").stdout)[0]["failed"] == 2
+    (tmp_path / "t.din").write_text("0 1000\n")
+    assert "is another trace than when the sweep began" in runq_sweep("retry-failed", store).stderr
 
 
 def test_set_changes_what_all_points_begin_with(file: Path) -> None:

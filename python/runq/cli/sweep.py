@@ -26,6 +26,8 @@ class _Group(click.Group):
 def sweep() -> None:
     """Run a scenario or a trace at many points, none twice, and go on where it was if it is killed.
 
+    Exits with 0 if all points are done, 1 if some failed, 2 on bad input or a store that cannot be used, 130 on Ctrl-C.
+
     \b
     Examples:
       runq sweep examples/sweep.toml --store s.db
@@ -216,6 +218,7 @@ def _run(
     table.close()
     if failed:
         click.echo(f"why points failed: runq sweep export {store} --csv - (column error)", err=True)
+        raise click.exceptions.Exit(1)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import socket
+import time
 from types import TracebackType
 
 from runq.errors import StoreError
@@ -45,9 +46,7 @@ class DriverLock:
             raise StoreError(
                 f"{self._path}: {error.strerror}; name a store in a directory that can be written"
             ) from None
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        if not self._take(self._file):
             who = os.read(self._file, 200).decode(errors="replace").strip() or "another process"
             os.close(self._file)
             self._file = None
@@ -61,6 +60,17 @@ class DriverLock:
         except OSError:
             # A full disk: the lock holds all the same, only without a name.
             pass
+
+    def _take(self, file: int) -> bool:
+        """Takes the lock; `is_held` of another process may have it for a moment."""
+        for wait in (0.01, 0.05, 0.1, 0.0):
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                time.sleep(wait)
+            else:
+                return True
+        return False
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -16,6 +16,7 @@ from runq.sweeps._columns import HEAD, TAIL, axis_columns, loaded
 from runq.sweeps._metrics import ordered
 from runq.sweeps._statistics import Interval, interval
 from runq.sweeps._store import Store, SweepRecord
+from runq.sweeps._target import zero_of
 
 __all__ = ["SweepTable", "replicates", "resolve"]
 
@@ -40,7 +41,7 @@ class SweepTable:
         stored = dict(zip(self.axes, axis_columns(self.axes), strict=True))
         self._stored = {name: name for name in (*HEAD, *TAIL)} | stored | {name: found[name].stored for name in found}
         self._kinds = {name: found[name].kinds for name in found}
-        self._zero = tuple(name for name in self.metrics if name.startswith(_zero(record.definition["target"])))
+        self._zero = tuple(name for name in self.metrics if name.startswith(zero_of(record.definition["target"])))
 
     def __len__(self) -> int:
         """How many points have a row, failed ones included."""
@@ -221,11 +222,6 @@ def _close(store: Store, temporary: str | None) -> None:
     store.close()
     if temporary is not None:
         shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _zero(verb: str) -> tuple[str, ...]:
-    """Beginnings of metrics of a verb that are 0 where a result does not name them."""
-    return ("faults.",) if verb == "simulate" else ()
 
 
 _first: Callable[[tuple[Any, ...]], Any] = lambda row: row[0]  # noqa: E731

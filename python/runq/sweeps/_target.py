@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol, cast
 
 from runq.errors import ConfigError
 
-__all__ = ["Job", "Point", "Row", "Rows", "Target", "target_of"]
+__all__ = ["Job", "Point", "Row", "Rows", "Target", "target_of", "zero_of"]
 
 # The verbs, and where their targets are.
 _VERBS = {"replay": "runq.sweeps._replay", "simulate": "runq.sweeps._simulate"}
@@ -90,6 +90,11 @@ class Target(Protocol):
 
     def definition(self) -> dict[str, Any]:
         """What was given, as JSON; `target_of` makes the same target of it. `unnamed` says what it cannot hold."""
+
+
+def zero_of(verb: str) -> tuple[str, ...]:
+    """Beginnings of the metrics of a verb that are 0 where a result does not name them."""
+    return cast(tuple[str, ...], import_module(_VERBS[verb]).Target.zero)
 
 
 def target_of(verb: object, *arguments: Any, **keywords: Any) -> Target:
