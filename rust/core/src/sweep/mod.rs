@@ -14,6 +14,8 @@ mod point;
 mod pool;
 mod ready;
 mod run;
+#[cfg(test)]
+mod tests;
 
 pub use identity::{Digest, Trace};
 pub use job::{Job, JobSpec, Target};
