@@ -4,11 +4,13 @@ import contextlib
 import json
 import os
 import resource
+import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -159,6 +161,35 @@ def test_a_full_disk_is_told_and_nothing_is_lost(file: Path, tmp_path: Path, exp
     assert 0 < count(store) < POINTS
     assert runq_sweep("resume", store).returncode == 0
     assert table(store) == expected
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", str(folder)]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("a small disk cannot be mounted here")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_disk_that_is_full_when_the_log_is_written_back_loses_nothing(tmp_path: Path, small_disk: Path) -> None:
+    file = tmp_path / "sweep.toml"
+    file.write_text(
+        "scenario = 'fork-latency'\nset = ['machine.memory_size=64MiB', 'scenario.resident=16KiB']\n"
+        "[over]\nseed = { from = 1, to = 3000, steps = 3000 }\n"
+    )
+    store = small_disk / "s.db"
+    full = runq_sweep(file, "--store", store)
+    assert full.returncode == 2
+    assert f"runq sweep resume {store}" in full.stderr
+    done = int(count(store))
+    assert done > 0
+    subprocess.run(["mount", "-o", "remount,size=20m", str(small_disk)], check=True)
+    assert runq_sweep("resume", store).returncode == 0
+    assert runq_sweep(file, "--store", tmp_path / "other.db").returncode == 0
+    assert table(store) == table(tmp_path / "other.db")
 
 
 def test_a_store_that_was_cut_off_is_told_and_left_alone(file: Path, tmp_path: Path) -> None:

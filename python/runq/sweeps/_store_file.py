@@ -26,7 +26,9 @@ def check_file(path: str) -> None:
     page = int.from_bytes(head[16:18], "big")
     page = 65536 if page == 1 else page
     expected = page * int.from_bytes(head[28:32], "big")
-    if size < expected:
+    log = Path(f"{path}-wal")
+    # A disk that was full leaves the file short and all of it in the log.
+    if size < expected and not (log.exists() and log.stat().st_size):
         raise StoreError(
             f"{path}: was cut off: it should have {expected} bytes and has {size}; it is left as it is: restore a "
             f"copy, or save what is there with `sqlite3 {path} .recover`, and begin another store"
