@@ -66,6 +66,7 @@ class DaskEngine:
         self._own: list[Any] = []
         # Known once it is started.
         self.slots = 1
+        self.ahead = 3
         self._futures: dict[int, _Task] = {}
         self._done: queue.SimpleQueue[tuple[int, Any]] = queue.SimpleQueue()
         # The job, and where the workers have it.
@@ -78,6 +79,7 @@ class DaskEngine:
         if self._client is None:
             self._client = self._connect(self._scheduler, self._jobs)
         self.slots = self._count_slots()
+        self.ahead = 2 * self.slots + 1
         # Keys of tasks are for ever: those of two sweeps must not meet.
         self._prefix = f"runq-sweep-{uuid.uuid4().hex[:12]}"
         try:

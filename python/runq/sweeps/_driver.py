@@ -68,7 +68,7 @@ class Drive:
 
     def run(self, points: Iterator[Point]) -> None:
         """Runs those of the points that have no row yet."""
-        ahead = 2 * self._engine.slots + 1
+        ahead = self._engine.ahead
         pending = self._pending(points)
         self._finished_at = time.monotonic()
         while True:

@@ -39,6 +39,8 @@ class Engine(Protocol):
     name: str
     # How many points run at a time.
     slots: int
+    # How many chunks are under way at most: what runs and what waits, and is run again if the driver is killed.
+    ahead: int
 
     def start(self, job: Job) -> None:
         """Takes what all chunks share."""
@@ -72,6 +74,7 @@ class LocalEngine:
         if jobs is not None and (not isinstance(jobs, int) or not 1 <= jobs <= 1024):
             raise ConfigError("jobs", "must be between 1 and 1024", repr(jobs))
         self.slots = cpu_count() if jobs is None else jobs
+        self.ahead = 2 * self.slots + 1
         self._pool: _core.SweepPool | None = None
         self._others: _Threads | None = None
 
@@ -79,6 +82,8 @@ class LocalEngine:
         """Starts the threads."""
         if isinstance(job, NativeJob):
             self._pool = job.pool(self.slots)
+            # All threads share the points of a chunk.
+            self.ahead = 3
         else:
             self._others = _Threads(job, self.slots)
 

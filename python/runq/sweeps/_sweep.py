@@ -266,6 +266,6 @@ def engine_of(engine: Any, jobs: int | None = None, scheduler: str | None = None
         from runq.sweeps._dask import DaskEngine
 
         return DaskEngine(None if engine == "dask" else engine, scheduler=scheduler, jobs=jobs)
-    if all(hasattr(engine, name) for name in ("start", "submit", "wait", "stop", "slots")):
+    if all(hasattr(engine, name) for name in ("start", "submit", "wait", "stop", "slots", "ahead")):
         return cast(Engine, engine)
     raise ConfigError("engine", "must be local, dask, a Dask client or an engine", repr(engine))
