@@ -335,6 +335,10 @@ def test_every_number_of_a_preset_has_its_mark_and_source(name: str) -> None:
     assert all(text.startswith(("S: ", "M: ", "K: ")) and len(text) > 10 for text in sources.values())
 
 
+# Keys whose values are sizes, written as texts.
+_SIZES = ("size", "line_size", "memory_size", "cpu", "thread", "space", "syscall")
+
+
 def number_paths(tree: dict[str, Any]) -> list[str]:
     """The paths of all numbers and sizes."""
     paths = []
@@ -348,9 +352,7 @@ def number_paths(tree: dict[str, Any]) -> list[str]:
             ]
         elif isinstance(value, dict):
             paths += [f"{key}.{path}" for path in number_paths(value)]
-        elif not isinstance(value, bool) and (
-            isinstance(value, (int, float)) or key in ("size", "line_size", "memory_size")
-        ):
+        elif not isinstance(value, bool) and (isinstance(value, (int, float)) or key in _SIZES):
             paths.append(key)
     return paths
 

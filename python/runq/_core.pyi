@@ -97,6 +97,8 @@ class Simulated:
     @property
     def result(self) -> str: ...
     @property
+    def threads(self) -> dict[str, bytes]: ...
+    @property
     def simulate_seconds(self) -> float: ...
 
 @final
@@ -142,6 +144,7 @@ def simulate(
     scenario: str,
     options: str,
     *,
+    policy: Any = None,
     progress: Callable[[float, int], object] | None = None,
 ) -> Simulated: ...
 def trace_convert(

@@ -18,7 +18,8 @@ _LINES_SHOWN = 20
 def simulate_table(result: "SimulateResult") -> str:
     """What happened, how long it took, and where the time went."""
     parts = [_headline(result), *_outcome(result), *_measures(result), *_forks(result), *_faults(result)]
-    return "\n\n".join([*parts, *_log(result), _ledger(result), _footer(result)])
+    parts += [*_scheduling(result), *_misses(result), *_log(result)]
+    return "\n\n".join([*parts, _ledger(result), _footer(result)])
 
 
 def time_text(nanoseconds: float | None) -> str:
@@ -152,6 +153,30 @@ def _forks(result: "SimulateResult") -> list[str]:
 def _faults(result: "SimulateResult") -> list[str]:
     rows = [[kind.replace("_", " "), f"{count:,}"] for kind, count in result.faults.items() if count]
     return [table(("fault", "count"), rows)] if rows else []
+
+
+def _scheduling(result: "SimulateResult") -> list[str]:
+    row = result.scheduling
+    if not row.switches:
+        return []
+    latency = ", ".join(f"{name} {time_text(getattr(row.latency, f'{name}_ns'))}" for name in ("p50", "p99", "max"))
+    return [
+        f"{row.switches:,} switches ({row.switches_involuntary:,} involuntary, {row.space_switches:,} to another "
+        f"address space, {row.tlb_flushes:,} with a flush), {row.migrations:,} migrations, {row.ticks:,} ticks\n"
+        f"wait for a cpu: {latency}; fairness {row.fairness:.4f}"
+    ]
+
+
+def _misses(result: "SimulateResult") -> list[str]:
+    misses = result.misses
+    if misses is None:
+        return []
+    header = ("misses", *misses.by_level, "stall")
+    rows = []
+    for cause, stall in misses.stall_ns_by_cause.items():
+        if counts := [level[cause] for level in misses.by_level.values()]:
+            rows.append([cause, *map(_some, counts), time_text(stall) if stall else ""])
+    return [table(header, rows)]
 
 
 def _log(result: "SimulateResult") -> list[str]:

@@ -6,7 +6,82 @@ measured ones.
 
 import msgspec
 
-__all__ = ["FaultCosts", "ForkCosts", "KernelConfig", "ShootdownCosts", "TeardownCosts"]
+__all__ = [
+    "FaultCosts",
+    "FootprintConfig",
+    "ForkCosts",
+    "KernelConfig",
+    "ShootdownCosts",
+    "SwitchCosts",
+    "SyncCosts",
+    "TeardownCosts",
+    "TimerConfig",
+]
+
+
+class SwitchCosts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a context switch costs, step by step, while caches are warm.
+
+    Attributes:
+        save_ns: putting the registers of the one that leaves away.
+        pick_ns: choosing who runs.
+        restore_ns: stack and registers of the one that comes.
+        return_ns: back to the program.
+        space_ns: another address space.
+        flush_ns: an address space without an identifier that TLBs know.
+        asids: address spaces that the TLBs of a cpu tell apart, given out in turn; with 0 every change drops all
+            translations.
+        block_ns: beginning to wait.
+        wake_ns: waking another thread.
+        dequeue_ns: what waking costs more where the run queue had really let go of the one that waits.
+        wake_remote_ns: from waking a thread on another cpu, which idles, until it begins there.
+    """
+
+    save_ns: float = 100
+    pick_ns: float = 85
+    restore_ns: float = 200
+    return_ns: float = 40
+    space_ns: float = 120
+    flush_ns: float = 250
+    asids: int = 6
+    block_ns: float = 40
+    wake_ns: float = 110
+    dequeue_ns: float = 400
+    wake_remote_ns: float = 3_000
+
+
+class TimerConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The timer: its period (0 for none) and what a tick takes of who runs. Idle cpus take no ticks."""
+
+    tick_ns: float = 4_000_000
+    interrupt_ns: float = 2_500
+
+
+class SyncCosts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """System calls by which threads wait for one another, without blocking and waking."""
+
+    futex_wake_ns: float = 105
+    futex_wait_ns: float = 150
+    pipe_write_ns: float = 180
+    pipe_read_ns: float = 180
+
+
+class FootprintConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Data of the kernel that its paths go through.
+
+    Attributes:
+        cpu: of a cpu, at each switch and tick.
+        thread: of a thread, when it is switched to.
+        space: of an address space, when it is switched to.
+        syscall: of a thread, at each system call that waits, wakes or yields.
+        mlp: how many misses the kernel has under way at a time.
+    """
+
+    cpu: str | int = "4KiB"
+    thread: str | int = "8KiB"
+    space: str | int = "1KiB"
+    syscall: str | int = "1KiB"
+    mlp: int = 4
 
 
 class FaultCosts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -75,13 +150,16 @@ class KernelConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     map_ns: float = 700
     region_ns: float = 200
     pte_change_ns: float = 20
-    context_switch_ns: float = 1_000
-    time_slice_ns: float = 4_000_000
     signal_ns: float = 250
     processes_max: int = 32_768
+    threads_max: int = 4_194_304
     page_table_levels: int = 4
     stack_limit: str | int = "8MiB"
     swap_size: str | int = "0B"
+    switch: SwitchCosts = SwitchCosts()
+    timer: TimerConfig = TimerConfig()
+    sync: SyncCosts = SyncCosts()
+    footprint: FootprintConfig = FootprintConfig()
     fault: FaultCosts = FaultCosts()
     fork: ForkCosts = ForkCosts()
     teardown: TeardownCosts = TeardownCosts()

@@ -60,6 +60,8 @@ class Cache(_Named, frozen=True, kw_only=True):
     write_policy: Literal["write-back", "write-through"] = "write-back"
     write_allocate: bool = True
     latency_cycles: int | None = None
+    line_fill_ns: float = 0
+    line_write_back_ns: float = 0
     prefetcher: Literal["none", "next-line", "stride", "stream"] = "none"
     prefetch_degree: int = 1
 
@@ -169,6 +171,7 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
     page_walk_cycles: int = 30
     page_walk: PageWalk | None = None
     mlp: int = 1
+    stream_mlp: int = 0
     placement: Literal["identity", "contiguous", "random"] = "identity"
     page_size: PageSize = "4KiB"
     memory_size: str | int = "64GiB"

@@ -36,24 +36,52 @@ class KernelChoices(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
         swap_policy: which page makes room when memory is full.
         aslr: whether addresses are drawn from the seed.
         fork_policy: whether a fork copies tables, or shares them until one of the two changes them.
+        scheduler: who runs next: the name of a policy of `runq.sched`, or a table of that name with its numbers, as
+            `{"round-robin": {"time_slice_us": 1000}}`.
+        queues: whether cpus pick from one queue or each from its own; `auto` is per cpu for CFS and EEVDF, and where
+            threads have an affinity.
+        steal: whether a cpu takes threads from the queues of others.
+        wake_affine: whether who is woken joins the cpu of who wakes it, if nobody waits there.
     """
 
     placement: Literal["contiguous", "random", "fragmented"] = "contiguous"
     swap_policy: Literal["fifo", "lru", "clock", "random"] = "lru"
     aslr: bool = True
     fork_policy: Literal["copy", "on-demand"] = "copy"
+    scheduler: str | dict[str, dict[str, Any]] = "eevdf"
+    queues: Literal["auto", "shared", "per-cpu"] = "auto"
+    steal: bool = True
+    wake_affine: bool = False
 
 
 class ProcessSpec(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """A process at the start: what it is called, what it does, and when."""
+    """A process at the start: what it is called, what it does, and when.
+
+    Attributes:
+        name: what results call it.
+        program: its ops.
+        start_ns: when it starts.
+        copies: how many there are of it.
+        nice: from -20, first, to 19: its share under CFS and EEVDF.
+        tickets: its share under lottery and stride; 100 if absent.
+        priority: how urgent it is under `priority`; smaller goes first.
+        affinity: the cpus that its threads may run on; all if absent.
+    """
 
     name: str
     program: Sequence[dict[str, Any]]
     start_ns: float = 0
+    copies: int = 1
+    nice: int = 0
+    tickets: int | None = None
+    priority: int | None = None
+    affinity: Sequence[int] | None = None
 
     def __post_init__(self) -> None:
-        """Freezes the list."""
+        """Freezes the lists."""
         msgspec.structs.force_setattr(self, "program", tuple(self.program))
+        if self.affinity is not None:
+            msgspec.structs.force_setattr(self, "affinity", tuple(self.affinity))
 
 
 class Scenario(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -71,14 +99,15 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
         name: what results call it.
         processes: who runs; all are children of process 1.
         kernel: what the kernel does differently.
-        memory: `none` charges faults and calls; `addresses` sends every access through TLBs, page walks and caches.
+        memory: `none` charges faults and calls; `addresses` sends every access through TLBs, page walks and caches;
+            `footprint` goes by working sets and what of them survives a switch.
         until_ns: when the run ends, if not by itself.
     """
 
     name: str
     processes: Sequence[ProcessSpec]
     kernel: KernelChoices = KernelChoices()
-    memory: Literal["none", "addresses"] = "none"
+    memory: Literal["none", "addresses", "footprint"] = "none"
     until_ns: float | None = None
 
     def __post_init__(self) -> None:

@@ -13,6 +13,7 @@ from runq.errors import ConfigError
 from runq.machine import Machine
 from runq.replay import load_machine
 from runq.scenario import Scenario
+from runq.sched import Policy
 from runq.simulate_result import SimulateResult, options_json, result_of
 
 __all__ = ["DEFAULT_MACHINE", "PageFaults", "SimulateProgress", "page_replacement", "simulate"]
@@ -37,6 +38,7 @@ def simulate(
     machine: Machine | str | PathLike[str] | None = None,
     *,
     seed: int = 0,
+    policy: Policy | None = None,
     progress: SimulateProgress | None = None,
     **parameters: Any,
 ) -> SimulateResult:
@@ -47,6 +49,8 @@ def simulate(
         machine: a `Machine`, the name of one that comes with runq, or the path of a TOML file; by default
             `granite-rapids-vm`, whose kernel is measured.
         seed: seed of everything random.
+        policy: a policy of your own that schedules instead of the scenario's: with a queue a cpu it is asked about all
+            of them, and cannot tell them apart.
         progress: called at most ten times a second with simulated ns and events so far.
         parameters: those of a scenario that comes with runq.
 
@@ -64,11 +68,11 @@ def simulate(
         if parameters:
             first = next(iter(parameters))
             raise ConfigError(f"scenario.{first}", "must be for a scenario that comes with runq", repr(scenario))
-        return _run(load_scenario(scenario), machine, seed, progress)
+        return _run(load_scenario(scenario), machine, seed, policy, progress)
     from runq import scenarios
 
     values = scenarios.parameters(name, **parameters)
-    result = _run(scenarios.module(name).build(values), machine, seed, progress)
+    result = _run(scenarios.module(name).build(values), machine, seed, policy, progress)
     return with_outcome(result, name, values)
 
 
@@ -133,8 +137,10 @@ def with_outcome(result: SimulateResult, name: str, parameters: msgspec.Struct) 
     return msgspec.structs.replace(result, outcome=scenarios.module(name).outcome(parameters, result))
 
 
-def _run(scenario: Scenario, machine: object, seed: int, progress: SimulateProgress | None) -> SimulateResult:
+def _run(
+    scenario: Scenario, machine: object, seed: int, policy: Policy | None, progress: SimulateProgress | None
+) -> SimulateResult:
     chosen = load_machine(DEFAULT_MACHINE if machine is None else machine)
     number = operator.index(seed)
-    done = _core.simulate(chosen.to_json(), scenario.to_json(), options_json(number), progress=progress)
+    done = _core.simulate(chosen.to_json(), scenario.to_json(), options_json(number), policy=policy, progress=progress)
     return result_of(done, scenario, chosen, number)

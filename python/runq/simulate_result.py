@@ -8,8 +8,24 @@ from runq import _core
 from runq.kernel import Process
 from runq.machine import Machine
 from runq.scenario import Scenario
+from runq.threads import Threads
 
-__all__ = ["Fork", "LogLine", "Measure", "Memory", "SimulateResult", "processes_text"]
+__all__ = [
+    "Fork",
+    "Latency",
+    "LogLine",
+    "Measure",
+    "Memory",
+    "Misses",
+    "Reload",
+    "Scheduling",
+    "SimulateResult",
+    "Stuck",
+    "processes_text",
+]
+
+# Threads up to which `to_dict` lists all of them.
+_THREADS_LISTED = 1_000
 
 
 class Measure(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,6 +85,108 @@ class Fork(msgspec.Struct, frozen=True, kw_only=True):
     shared_tables: int = 0
 
 
+class Latency(msgspec.Struct, frozen=True, kw_only=True):
+    """From being ready to running, over all times that a thread was put on a cpu; quantiles with two digits."""
+
+    count: int
+    mean_ns: float
+    p50_ns: float
+    p90_ns: float
+    p99_ns: float
+    p999_ns: float
+    max_ns: float
+
+
+class Scheduling(msgspec.Struct, frozen=True, kw_only=True):
+    """What schedulers and switches did, over all cpus.
+
+    Attributes:
+        switches: how often a cpu went on with another thread than it ran last.
+        switches_voluntary: how often threads left a cpu to wait, or gave way.
+        switches_involuntary: how often they had to leave.
+        space_switches: how often another address space was loaded.
+        tlb_flushes: of these, how often it had no identifier that the TLBs knew.
+        migrations: how often threads began on another cpu than they had run on.
+        ticks: interrupts of the timer.
+        threads: how many there were.
+        threads_peak: how many there were at a time.
+        threads_refused: how many could not be made, since `kernel.threads_max` was reached.
+        fairness: Jain's index over the rates at which threads ran while they could.
+        latency: how long threads waited for a cpu.
+    """
+
+    switches: int
+    switches_voluntary: int
+    switches_involuntary: int
+    space_switches: int
+    tlb_flushes: int
+    migrations: int
+    ticks: int
+    threads: int
+    threads_peak: int
+    threads_refused: int
+    fairness: float
+    latency: Latency
+
+
+class Reload(msgspec.Struct, frozen=True, kw_only=True):
+    """Accesses so long after their thread was switched to: from `since_ns` on, up to the next row's.
+
+    Attributes:
+        since_ns: how long after the switch.
+        accesses: how many there were.
+        misses: of all caches.
+        pollution: of these, replaced and reordered.
+        pollution_stall_ns: what these were waited for.
+    """
+
+    since_ns: float
+    accesses: int
+    misses: int
+    pollution: int
+    pollution_stall_ns: float
+
+
+class KernelMisses(msgspec.Struct, frozen=True, kw_only=True):
+    """What the kernel's own data missed."""
+
+    by_cause: dict[str, int]
+    stall_ns_by_cause: dict[str, float]
+
+
+class Misses(msgspec.Struct, frozen=True, kw_only=True):
+    """Why caches missed: compulsory, capacity, replaced, reordered (these two are pollution), migration, coherence.
+
+    Attributes:
+        by_cause: over all levels.
+        by_level: by the name of the cache.
+        stall_ns_by_cause: what was waited for them; adds up to the ledger's `stall`.
+        kernel: what of that the kernel's own data missed.
+        reload: the reload curve: misses by the time since the switch.
+    """
+
+    by_cause: dict[str, int]
+    by_level: dict[str, dict[str, int]]
+    stall_ns_by_cause: dict[str, float]
+    kernel: KernelMisses
+    reload: list[Reload]
+
+    @property
+    def pollution(self) -> int:
+        """Misses that others caused while a thread did not run."""
+        return self.by_cause["replaced"] + self.by_cause["reordered"]
+
+
+class Stuck(msgspec.Struct, frozen=True, kw_only=True):
+    """A thread that waits for ever: its number, its process, and what for."""
+
+    thread: int
+    pid: int
+    process: str
+    name: str | None
+    waits_for: str
+
+
 class LogLine(msgspec.Struct, frozen=True):
     """What the kernel reported, and when."""
 
@@ -84,9 +202,12 @@ class _Tree(msgspec.Struct, frozen=True, kw_only=True):
     ledger_by_cpu: list[dict[str, float]]
     measures: dict[str, Measure]
     processes: list[Process]
+    scheduling: Scheduling
+    deadlock: list[Stuck]
     faults: dict[str, int]
     memory: Memory
     forks: list[Fork]
+    misses: Misses | None = None
     log: list[LogLine]
     digest: str
 
@@ -100,6 +221,10 @@ class SimulateResult(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         ledger: where the time of all cpus went, by account; it sums to cpus times makespan.
         ledger_by_cpu: the same by cpu.
         processes: all processes by pid, those that have ended included.
+        threads: all threads, as columns.
+        scheduling: switches, migrations, ticks, fairness, latencies.
+        misses: why caches missed; None where memory was not simulated.
+        deadlock: threads that wait for ever, up to 20 of them.
         faults: page faults by kind.
         forks: every fork in order of time.
         memory: frames.
@@ -118,6 +243,10 @@ class SimulateResult(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     ledger: dict[str, float]
     ledger_by_cpu: tuple[dict[str, float], ...]
     processes: tuple[Process, ...]
+    threads: Threads
+    scheduling: Scheduling
+    misses: Misses | None
+    deadlock: tuple[Stuck, ...]
     faults: dict[str, int]
     forks: tuple[Fork, ...]
     memory: Memory
@@ -158,7 +287,13 @@ class SimulateResult(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         }
         if self.outcome:
             tree["outcome"] = self.outcome
+        if self.misses is not None:
+            tree["misses"] = msgspec.to_builtins(self.misses)
+        if len(self.threads) <= _THREADS_LISTED:
+            tree["threads"] = self.threads.to_dict()
         return tree | {
+            "scheduling": msgspec.to_builtins(self.scheduling),
+            "deadlock": msgspec.to_builtins(self.deadlock),
             "ledger_by_cpu": list(self.ledger_by_cpu),
             "measures": msgspec.to_builtins(self.measures),
             "processes": msgspec.to_builtins(self.processes),
@@ -196,6 +331,10 @@ def result_of(done: "_core.Simulated", scenario: Scenario, machine: Machine, see
         ledger=tree.ledger,
         ledger_by_cpu=tuple(tree.ledger_by_cpu),
         processes=tuple(tree.processes),
+        threads=Threads(done.threads),
+        scheduling=tree.scheduling,
+        misses=tree.misses,
+        deadlock=tuple(tree.deadlock),
         faults=tree.faults,
         forks=tuple(tree.forks),
         memory=tree.memory,

@@ -30,6 +30,7 @@ class _Done(NamedTuple):
 
     result: str
     simulate_seconds: float
+    threads: dict[str, bytes]
 
 
 class Target:
@@ -146,7 +147,7 @@ class Target:
             return {}
         values = self._parameters(name, self._changes(point))
         scenario = Scenario(name=name, processes=())
-        result = result_of(cast(Any, _Done(tree, 0.0)), scenario, self._machines.base, point.seed)
+        result = result_of(cast(Any, _Done(tree, 0.0, {})), scenario, self._machines.base, point.seed)
         found = module(name).outcome(values, result)
         return {
             f"{_OUTCOME}.{key}": value if isinstance(value, (int, float, str)) else None for key, value in found.items()

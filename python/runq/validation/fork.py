@@ -84,10 +84,10 @@ def _times_ns(page_size: str, resident_mb: float, machine: Machine, seed: int) -
         "vfork_exit": op("vfork", child=[exit_op]),
         "posix_spawn_true": op("spawn", name="true", program=[exit_op]),
         "clone_vm": op("clone_vm", child=[exit_op]),
-        "pthread_create": op("thread", child=[exit_op]),
+        "pthread_create": op("thread", child=[]),
     }
     for name, call in calls.items():
-        program.append(op("repeat", times=_REPEATS, body=[measure(name, call), op("wait_children")]))
+        program.append(op("repeat", times=_REPEATS, body=[measure(name, call), op("wait_children"), op("join")]))
     for _ in range(_REPEATS):
         program += forked("fork_exec_true", op("exec", name="true", program=[exit_op]))
     result = run(program, machine, seed)

@@ -4,7 +4,7 @@
 //! the first caches and TLBs, and all of them share the last level.
 
 use runq_core::base::Picos;
-use runq_core::engine::Run;
+use runq_core::engine::{Run, RunOptions};
 use runq_core::memory::MachineConfig;
 use runq_core::workload::Scenario;
 use serde_json::{Value, json};
@@ -25,7 +25,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let runs: u32 = arguments.next().ok_or(usage)?.parse()?;
     for _ in 0..runs {
         let start = Instant::now();
-        let mut run = Run::new(machine.clone(), scenario.clone(), 0)?;
+        let mut run = Run::new(machine.clone(), scenario.clone(), &RunOptions::default())?;
         while !run.advance(1 << 15, Picos::NEVER)? {}
         let events = run.events();
         let digest = run.finish().0["digest"].clone();

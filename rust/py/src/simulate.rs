@@ -1,11 +1,14 @@
 //! Running scenarios.
 
 use crate::errors::{Failure, internal};
+use crate::schedule_policy::{Failed, PyPolicy};
 use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict};
 use runq_core::base::{ConfigError, Picos};
-use runq_core::engine::{Run, RunError, RunOptions};
-use runq_core::memory::MachineConfig;
+use runq_core::engine::{Run, RunError, RunOptions, ThreadColumns};
 use runq_core::memory::config::{from_tree, tree_from_json};
+use runq_core::memory::{Cause, MachineConfig};
+use runq_core::sched::Scheduler;
 use runq_core::vm::swap::{SwapPolicy, reference_string};
 use runq_core::workload::Scenario;
 use serde_json::Value;
@@ -22,28 +25,75 @@ const PROGRESS_PERIOD: Duration = Duration::from_millis(100);
 pub struct Simulated {
     /// The result, as JSON.
     result: String,
+    /// Columns of all threads: words in native byte order, times in ps, negative for what has not happened.
+    threads: Py<PyDict>,
     /// Seconds spent in the simulator.
     simulate_seconds: f64,
 }
 
 /// Runs a scenario on a machine to its end. `progress` is called with simulated ns and events so far.
+///
+/// `policy` is an object with the methods of `runq.sched.Policy` that schedules instead of the scenario's own policy.
 #[pyfunction]
-#[pyo3(signature = (machine, scenario, options, *, progress = None))]
+#[pyo3(signature = (machine, scenario, options, *, policy = None, progress = None))]
 pub fn simulate<'py>(
     py: Python<'py>,
     machine: &str,
     scenario: &str,
     options: &str,
+    policy: Option<Bound<'py, PyAny>>,
     progress: Option<Bound<'py, PyAny>>,
 ) -> PyResult<Simulated> {
     let start = Instant::now();
-    let mut run = py.detach(|| new_run(machine, scenario, options))?;
-    drive(py, &mut run, Picos::NEVER, progress.as_ref())?;
+    let failed = Failed::default();
+    let mut run = match &policy {
+        None => py.detach(|| new_run(machine, scenario, options, None))?,
+        Some(policy) => {
+            let mut queue = |_| Box::new(PyPolicy::new(policy.clone().unbind(), &failed)) as Box<dyn Scheduler + Send>;
+            new_run(machine, scenario, options, Some(&mut queue))?
+        }
+    };
+    drive(py, &mut run, Picos::NEVER, progress.as_ref(), &failed)?;
     let result = py.detach(|| run.finish());
+    let seconds = start.elapsed().as_secs_f64();
     Ok(Simulated {
         result: serde_json::to_string(&result.0).map_err(|error| internal(&error.to_string()))?,
-        simulate_seconds: start.elapsed().as_secs_f64(),
+        threads: columns(py, &result.1)?,
+        simulate_seconds: seconds,
     })
+}
+
+fn columns(py: Python<'_>, threads: &ThreadColumns) -> PyResult<Py<PyDict>> {
+    let columns = PyDict::new(py);
+    let times = |column: &[u64]| -> Vec<u8> {
+        column.iter().flat_map(|&time| i64::try_from(time).unwrap_or(-1).to_ne_bytes()).collect()
+    };
+    let words = |column: &mut dyn Iterator<Item = i64>| -> Vec<u8> { column.flat_map(i64::to_ne_bytes).collect() };
+    for (name, column) in [
+        ("created", &threads.created),
+        ("first_run", &threads.first_run),
+        ("ended", &threads.ended),
+        ("run", &threads.run),
+        ("wait", &threads.wait),
+    ] {
+        columns.set_item(name, PyBytes::new(py, &times(column)))?;
+    }
+    for (name, column) in [
+        ("pid", &threads.pid),
+        ("switches_voluntary", &threads.switches_voluntary),
+        ("switches_involuntary", &threads.switches_involuntary),
+        ("migrations", &threads.migrations),
+    ] {
+        columns.set_item(name, PyBytes::new(py, &words(&mut column.iter().map(|&count| count.into()))))?;
+    }
+    columns.set_item("nice", PyBytes::new(py, &words(&mut threads.nice.iter().map(|&nice| nice.into()))))?;
+    columns.set_item("cpu", PyBytes::new(py, &words(&mut threads.cpu.iter().map(|&cpu| cpu.into()))))?;
+    for (cause, (misses, stalls)) in Cause::ALL.into_iter().zip(threads.misses.iter().zip(&threads.stalls)) {
+        let misses = words(&mut misses.iter().map(|&count| i64::try_from(count).unwrap_or(i64::MAX)));
+        columns.set_item(format!("misses.{cause}"), PyBytes::new(py, &misses))?;
+        columns.set_item(format!("stall.{cause}"), PyBytes::new(py, &times(stalls)))?;
+    }
+    Ok(columns.unbind())
 }
 
 /// All processes of a scenario at a time, ended ones included, as JSON.
@@ -51,8 +101,9 @@ pub fn simulate<'py>(
 pub fn processes_at(py: Python<'_>, machine: &str, scenario: &str, options: &str, at_ns: f64) -> PyResult<String> {
     let at = Picos::from_nanos_f64(at_ns)
         .ok_or_else(|| Failure::from(ConfigError::new("at_ns", "must be 0 to 1e14", at_ns)))?;
-    let mut run = py.detach(|| new_run(machine, scenario, options))?;
-    drive(py, &mut run, at, None)?;
+    let mut run = py.detach(|| new_run(machine, scenario, options, None))?;
+    drive(py, &mut run, at, None, &Failed::default())?;
+    run.catch_up_to(at);
     let kernel = run.kernel();
     let mut processes: Vec<_> = kernel.reaped().iter().chain(kernel.processes()).collect();
     processes.sort_by_key(|process| process.pid);
@@ -81,19 +132,38 @@ pub fn page_replacement(
     Ok(rows)
 }
 
-fn new_run(machine: &str, scenario: &str, options: &str) -> Result<Run, Failure> {
+fn new_run(
+    machine: &str,
+    scenario: &str,
+    options: &str,
+    queue: Option<&mut dyn FnMut(u64) -> Box<dyn Scheduler + Send>>,
+) -> Result<Run, Failure> {
     let machine = MachineConfig::from_json(machine)?;
     let scenario = Scenario::from_json(scenario)?;
     let options: RunOptions = from_tree("options", tree_from_json("options", options)?)?;
-    Run::new(machine, scenario, options.seed).map_err(|error| match error {
+    Run::under(machine, scenario, &options, queue).map_err(|error| match error {
         RunError::Config(error) => Failure::Config(error),
         other => Failure::Run(other),
     })
 }
 
-fn drive(py: Python<'_>, run: &mut Run, until: Picos, progress: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+fn drive(
+    py: Python<'_>,
+    run: &mut Run,
+    until: Picos,
+    progress: Option<&Bound<'_, PyAny>>,
+    failed: &Failed,
+) -> PyResult<()> {
     let mut told = Instant::now();
-    while !py.detach(|| run.advance(EVENTS_PER_SLICE, until)).map_err(Failure::Run)? {
+    loop {
+        let outcome = py.detach(|| run.advance(EVENTS_PER_SLICE, until));
+        // What a policy in Python raised comes before what it led to.
+        if let Some(error) = failed.take() {
+            return Err(error);
+        }
+        if outcome.map_err(Failure::Run)? {
+            return Ok(());
+        }
         py.check_signals()?;
         if let Some(progress) = progress
             && told.elapsed() >= PROGRESS_PERIOD
@@ -102,5 +172,4 @@ fn drive(py: Python<'_>, run: &mut Run, until: Picos, progress: Option<&Bound<'_
             told = Instant::now();
         }
     }
-    Ok(())
 }

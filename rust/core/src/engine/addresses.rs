@@ -1,38 +1,71 @@
 //! Memory at the fidelity `addresses`: every access goes through TLBs, page walks and caches.
 
+use super::books::Books;
+use super::footprints::page_of;
+use super::lines::{Busy, Lines};
 use crate::base::Picos;
-use crate::kernel::{Account, Kernel, Ledger, Shootdown};
+use crate::kernel::{Kernel, Shootdown};
+use crate::memory::causes::KERNEL;
 use crate::memory::config::{MachineConfig, PageSize};
-use crate::memory::{Mapping, MemorySystem, OutOfMemory, Reference};
+use crate::memory::{Causes, Mapping, MemorySystem, OutOfMemory, Reference};
 use crate::trace::batch::AccessKind;
+use crate::vm::SpaceId;
 use crate::vm::address_space::Access;
-use crate::vm::{SpaceId, Touch};
+use crate::vm::frames::Pfn;
+use serde_json::{Value, json};
+use std::cmp::Reverse;
+
+/// Pairs of threads that a result lists.
+const PAIRS_TOLD: usize = 256;
 
 /// The machine's memory system, and how its cycles become time.
 pub(super) struct Addresses {
     system: MemorySystem,
     frequency_mhz: u32,
     mlp: u64,
+    stream_mlp: u64,
+    lines: Lines,
     hit_cycles: u64,
     cpus: u32,
     /// Pages up to which translations are forgotten one by one.
     ceiling: u64,
 }
 
+/// What an access took.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Paid {
+    /// Of a hit.
+    pub user: Picos,
+    /// Waiting for a translation.
+    pub walk: Picos,
+    /// Waiting for data.
+    pub stall: Picos,
+    /// Why it missed.
+    pub causes: Causes,
+}
+
 /// Accesses of one touch so far, and what they took: independent ones overlap.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Overlap {
-    accesses: u64,
+    busy: Busy,
     latency_cycles: u64,
+    cycles: u64,
 }
 
 impl Addresses {
-    pub fn new(machine: &MachineConfig, seed: u64) -> Self {
+    /// `tracks_causes`: whether misses are told apart.
+    pub fn new(machine: &MachineConfig, tracks_causes: bool, seed: u64) -> Self {
+        let mut system = MemorySystem::new(machine, &[], false, seed);
+        if tracks_causes {
+            system.track_causes();
+        }
         let hit_cycles = machine.caches.first().map_or(1, |_| u64::from(machine.latency_cycles_of(0)));
         Self {
-            system: MemorySystem::new(machine, &[], false, seed),
+            system,
             frequency_mhz: machine.frequency_mhz,
             mlp: u64::from(machine.mlp),
+            stream_mlp: u64::from(if machine.stream_mlp == 0 { machine.mlp } else { machine.stream_mlp }),
+            lines: Lines::new(machine),
             hit_cycles,
             cpus: machine.cpus,
             ceiling: u64::from(machine.kernel.shootdown.flush_ceiling_pages),
@@ -40,7 +73,7 @@ impl Addresses {
     }
 
     /// What an access that the kernel has allowed takes. A dependent one waits for all of its latency; of independent
-    /// ones `mlp` are under way at a time, and one begins each cycle.
+    /// ones `mlp` are under way at a time, more if they come in order (a stream), and one begins each cycle.
     ///
     /// # Errors
     /// The host of a guest has no memory left.
@@ -52,9 +85,9 @@ impl Addresses {
         space: SpaceId,
         vaddr: u64,
         access: Access,
-        touch: &Touch,
-        overlap: Option<&mut Overlap>,
-    ) -> Result<Ledger, OutOfMemory> {
+        (pfn, order): (Pfn, u32),
+        overlap: Option<(&mut Overlap, bool)>,
+    ) -> Result<Paid, OutOfMemory> {
         let kind = match access {
             Access::Read => AccessKind::Read,
             Access::Write => AccessKind::Write,
@@ -62,18 +95,17 @@ impl Addresses {
         };
         let cpu = u32::try_from(cpu).expect("at most 64 cpus");
         let reference = Reference { vaddr, bytes: 1, kind, cpu, asid: space.0, ip: 0 };
-        let page_size = match touch.order {
-            0 => PageSize::Size4K,
-            9 => PageSize::Size2M,
-            _ => PageSize::Size1G,
-        };
+        let page_size = page_of(order);
         let path = kernel.vm().path(space, vaddr >> 12);
-        let mapping = Mapping { paddr: touch.pfn.0 << 12 | vaddr & 4095, page_size, path: &path };
+        let mapping = Mapping { paddr: pfn.0 << 12 | vaddr & 4095, page_size, path: &path };
         let outcome = self.system.access_mapped(&reference, &mapping)?;
         let latency = outcome.latency_cycles;
         let cycles = match overlap {
             None => latency,
-            Some(overlap) => overlap.add(latency, self.mlp),
+            Some((overlap, is_stream)) => {
+                let mlp = if is_stream { self.stream_mlp } else { self.mlp };
+                overlap.add(latency, outcome.missed, access == Access::Write, mlp, &self.lines)
+            }
         };
         let user = cycles.min(self.hit_cycles);
         let beyond = cycles - user;
@@ -86,7 +118,52 @@ impl Addresses {
         // Rounded once, so that the parts add up to the whole.
         let (whole, user, walk) = (time(cycles), time(user), time(walk));
         let walk = walk.min(whole.saturating_sub(user));
-        Ok(Ledger::of(Account::User, user).and(Account::Walk, walk).and(Account::Stall, whole - user - walk))
+        Ok(Paid { user, walk, stall: whole - user - walk, causes: outcome.causes })
+    }
+
+    /// Tells whose accesses the next ones of a cpu are.
+    pub fn set_thread(&mut self, cpu: usize, thread: u32) {
+        self.system.set_thread(u32::try_from(cpu).expect("at most 64 cpus"), thread);
+    }
+
+    /// The kernel goes through some lines of its own data. Returns what it waits for those that the first cache does not
+    /// have, `mlp` of them at a time.
+    pub fn touch_kernel(&mut self, cpu: usize, paddr: u64, lines: u64, mlp: u64, books: &mut Books) -> Picos {
+        let cpu = u32::try_from(cpu).expect("at most 64 cpus");
+        let mut cycles = 0;
+        let mut whole = Picos::ZERO;
+        for line in 0..lines {
+            let outcome = self.system.access_physical(cpu, paddr + 64 * line, AccessKind::Read);
+            let beyond = outcome.latency_cycles.saturating_sub(self.hit_cycles);
+            if beyond > 0 {
+                cycles += beyond;
+                let so_far = Picos::from_cycles(cycles.div_ceil(mlp), self.frequency_mhz);
+                books.note(None, outcome.causes, so_far - whole, Picos::ZERO);
+                whole = so_far;
+            }
+        }
+        whole
+    }
+
+    /// Drops the translations that a cpu has of an address space.
+    pub fn forget_space(&mut self, cpu: usize, space: SpaceId) {
+        self.system.invalidate_asid(u32::try_from(cpu).expect("at most 64 cpus"), space.0);
+    }
+
+    /// Drops all translations of a cpu.
+    pub fn forget_all(&mut self, cpu: usize) {
+        self.system.invalidate_all(u32::try_from(cpu).expect("at most 64 cpus"));
+    }
+
+    /// What a miss of each cache costs beyond its own latency, if the next one on the way of data has the line.
+    pub fn beyond(machine: &MachineConfig) -> Vec<u64> {
+        let latency = |level: usize| u64::from(machine.latency_cycles_of(level));
+        let next = |level: usize| {
+            let outer =
+                (level + 1..machine.caches.len()).find(|&outer| machine.caches[outer].stream_kind().takes_data());
+            outer.map_or(u64::from(machine.memory_latency_cycles), latency)
+        };
+        (0..machine.caches.len()).map(|level| next(level).saturating_sub(latency(level)).max(1)).collect()
     }
 
     /// Makes all cpus forget what is no longer valid.
@@ -107,6 +184,18 @@ impl Addresses {
         }
     }
 
+    /// Who took whose lines: pairs of threads, the kernel as nothing, with the misses that came of it, most first.
+    pub fn pollution(&self) -> Value {
+        let name = |thread: u32| if thread == KERNEL { Value::Null } else { thread.into() };
+        let mut pairs: Vec<_> = self.system.pollution_matrix().collect();
+        pairs.sort_by_key(|&(victim, evictor, count)| (Reverse(count), victim, evictor));
+        let rows = pairs
+            .into_iter()
+            .take(PAIRS_TOLD)
+            .map(|(victim, evictor, count)| json!({"victim": name(victim), "evictor": name(evictor), "misses": count}));
+        rows.collect()
+    }
+
     /// What was counted.
     pub fn system(&self) -> &MemorySystem {
         &self.system
@@ -115,12 +204,12 @@ impl Addresses {
 
 impl Overlap {
     /// Adds an access. Returns the cycles by which it lengthens the touch.
-    fn add(&mut self, latency: u64, mlp: u64) -> u64 {
-        let cycles = |overlap: &Self| overlap.accesses.max(overlap.latency_cycles.div_ceil(mlp));
-        let before = cycles(self);
-        self.accesses += 1;
+    fn add(&mut self, latency: u64, missed: u32, is_write: bool, mlp: u64, lines: &Lines) -> u64 {
+        lines.add(&mut self.busy, missed, is_write);
         self.latency_cycles += latency;
-        cycles(self) - before
+        let before = self.cycles;
+        self.cycles = before.max(self.busy.cycles()).max(self.latency_cycles.div_ceil(mlp));
+        self.cycles - before
     }
 }
 

@@ -1,17 +1,14 @@
 //! Executing a program: one instruction after the other, until time is up or the process cannot go on.
 
-use super::addresses::Overlap;
 use super::cpu::Limit;
 use super::measure::ForkRecord;
-use super::run::{Run, RunError};
-use super::task::{Task, TouchState, Wait};
+use super::run::{Run, RunError, share};
+use super::task::{Task, Wait};
 use crate::base::Picos;
-use crate::kernel::{Account, KernelError, Ledger, MapCall, Pid, State};
-use crate::vm::address_space::{Access, RegionKind};
-use crate::vm::{SpaceId, Touch};
-use crate::workload::Cursor;
-use crate::workload::code::{ChildKind, Instruction, Range, TouchCode};
-use crate::workload::pattern::Pattern;
+use crate::kernel::{Account, KernelError, MapCall, Pid, Thread, Tid};
+use crate::sched::Enqueue;
+use crate::vm::address_space::RegionKind;
+use crate::workload::code::{ChildKind, Instruction, Range};
 use std::sync::Arc;
 
 /// Page-table entries that a call goes through in the time of a usual step: long calls count for more, so that the caller
@@ -19,57 +16,75 @@ use std::sync::Arc;
 const ENTRIES_PER_EVENT: u64 = 8;
 
 /// What an instruction leads to.
-enum Step {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
     /// The next instruction.
     Next,
-    /// The same instruction again: time is up, or the process waits.
+    /// The same instruction again: time is up, or the thread waits.
     Again,
-    /// Nothing: the process is gone, or waits and then goes on with the next instruction.
-    Leave,
+    /// The next instruction, and the thread makes room.
+    Yield,
 }
 
 impl Run {
-    /// Runs a process on a cpu. Returns whether it could go on.
-    pub(super) fn execute(&mut self, cpu: usize, pid: Pid, limit: Limit) -> Result<bool, RunError> {
+    /// Runs a thread on a cpu. Returns whether it could go on.
+    pub(super) fn execute(&mut self, cpu: usize, tid: Tid, limit: Limit) -> Result<bool, RunError> {
         let code = Arc::clone(&self.code);
-        while self.cpus[cpu].now < limit.time() && self.events < limit.events {
+        while self.cpus[cpu].now < self.reach(cpu, limit) && self.events < limit.events {
             self.kernel.set_now(self.cpus[cpu].now);
-            let next = self.task(pid).next;
-            let instruction = &code.instructions[next as usize];
+            self.kernel.set_caller(cpu);
+            let instruction = &code.instructions[self.tasks[tid.index()].next as usize];
             // A touch counts its accesses, and makes at least one.
             self.events += u64::from(!matches!(instruction, Instruction::Touch(_)));
-            let step = self.instruction(cpu, pid, instruction, limit)?;
-            let is_alive = self.kernel.process(pid).is_some_and(|process| process.is_alive());
-            if !is_alive {
+            let step = self.instruction(cpu, tid, instruction, limit)?;
+            if !self.threads[tid.index()].is_alive() {
                 return Ok(false);
             }
-            match step {
-                Step::Next => self.task(pid).next += 1,
-                Step::Again => {}
-                Step::Leave => self.task(pid).next += 1,
+            if step != Step::Again {
+                self.tasks[tid.index()].next += 1;
             }
-            self.show_registers(pid);
-            if self.task(pid).waits != Wait::Nothing {
+            if self.tasks[tid.index()].waits != Wait::Nothing {
                 return Ok(false);
+            }
+            if step == Step::Yield {
+                self.put_back(cpu, Enqueue::Yielded);
+                self.fill(cpu, Picos::ZERO);
+                return Ok(true);
             }
         }
         Ok(true)
     }
 
-    fn instruction(&mut self, cpu: usize, pid: Pid, instruction: &Instruction, limit: Limit) -> Result<Step, RunError> {
+    /// Up to when a cpu may go on: others, the caller, the timer and the end of its slice say so.
+    pub(super) fn reach(&self, cpu: usize, limit: Limit) -> Picos {
+        self.horizon.min(limit.until).min(self.cpus[cpu].stop())
+    }
+
+    fn instruction(&mut self, cpu: usize, tid: Tid, instruction: &Instruction, limit: Limit) -> Result<Step, RunError> {
+        let pid = self.cpus[cpu].pid;
         match instruction {
-            Instruction::Compute(time) => self.spend(cpu, pid, Account::User, *time),
+            Instruction::Compute(time) => return Ok(self.compute(cpu, tid, *time, limit)),
             Instruction::Syscall(time) => {
                 let time = time.unwrap_or(self.machine.kernel.syscall_ns);
-                self.spend(cpu, pid, Account::Syscall, time);
+                self.cpus[cpu].pay(Account::Syscall, time);
             }
             Instruction::Sleep(time) => {
-                self.spend(cpu, pid, Account::Syscall, self.machine.kernel.syscall_ns);
-                self.task(pid).waits = Wait::Time;
+                self.cpus[cpu].pay(Account::Syscall, self.machine.kernel.syscall_ns);
+                self.tasks[tid.index()].waits = Wait::Time;
                 let wake = self.cpus[cpu].now + *time;
-                self.sleep_until(pid, wake);
-                return Ok(Step::Leave);
+                self.sleep_until(tid, wake);
             }
+            Instruction::Thread(index) => return self.make_thread(cpu, tid, *index),
+            Instruction::Join(name) => return self.join(cpu, tid, *name),
+            Instruction::YieldNow => {
+                self.cpus[cpu].pay(Account::Syscall, self.machine.kernel.syscall_ns);
+                self.touch_kernel_of_call(cpu, tid);
+                return Ok(Step::Yield);
+            }
+            Instruction::Acquire(index) => return Ok(self.acquire(cpu, tid, *index)),
+            Instruction::Release(index) => self.release(cpu, tid, *index),
+            Instruction::Send(index, bytes) => return Ok(self.send(cpu, tid, *index, *bytes)),
+            Instruction::Recv(index) => return Ok(self.receive(cpu, tid, *index)),
             Instruction::Mmap(map) => {
                 let call = MapCall {
                     name: &map.region,
@@ -82,7 +97,7 @@ impl Run {
                 let mapped = self.kernel.mmap(pid, &call);
                 if let Some(address) = self.outcome(cpu, pid, mapped)? {
                     let size = map.size.next_multiple_of(4096);
-                    self.task(pid).regions.insert(map.region.clone(), (address, size));
+                    self.regions.entry(pid).or_default().insert(map.region.clone(), (address, size));
                 }
             }
             Instruction::Munmap(range) => {
@@ -104,23 +119,26 @@ impl Run {
                 let done = self.kernel.brk(pid, *size);
                 if let Some(end) = self.outcome(cpu, pid, done)? {
                     let size = size.next_multiple_of(4096);
-                    self.task(pid).regions.insert("heap".into(), (end - size, size));
+                    self.regions.entry(pid).or_default().insert("heap".into(), (end - size, size));
                 }
             }
-            Instruction::Touch(index) => return self.touch(cpu, pid, *index, limit),
-            Instruction::Child(kind, entry) => return self.child(cpu, pid, *kind, *entry),
+            Instruction::Touch(index) => return self.touch(cpu, tid, *index, limit),
+            Instruction::Child(kind, entry) => return self.child(cpu, tid, *kind, *entry),
             Instruction::Spawn(name, entry) => {
                 let child = self.kernel.spawn(pid, name);
                 if let Some(child) = self.outcome(cpu, pid, child)? {
-                    let task = Task::new(*entry, self.seed, child.0);
-                    self.start_child(cpu, child, task);
+                    self.start_child(cpu, tid, child, Task::new(*entry));
                 }
             }
             Instruction::Exec(name, entry) => {
                 let done = self.kernel.exec(pid, name);
                 if self.outcome(cpu, pid, done)?.is_some() {
-                    *self.task(pid) = Task::new(*entry, self.seed, pid.0);
-                    self.show_registers(pid);
+                    self.regions.remove(&pid);
+                    self.end_others(cpu, tid);
+                    self.tasks[tid.index()] = Task::new(*entry);
+                    // What loading the new space costs is a part of exec.
+                    self.cpus[cpu].space = None;
+                    self.load_space(cpu, tid);
                     return Ok(Step::Again);
                 }
             }
@@ -128,9 +146,13 @@ impl Run {
                 self.events += self.kernel.resident_pages(pid) / ENTRIES_PER_EVENT;
                 let done = self.kernel.exit(pid, *code);
                 self.outcome(cpu, pid, done)?;
-                return Ok(Step::Leave);
             }
-            Instruction::Wait { all } => return self.wait(cpu, pid, *all),
+            Instruction::Finish if self.threads[tid.index()].maker != Tid::NONE => {
+                self.cpus[cpu].pay(Account::Syscall, self.machine.kernel.syscall_ns);
+                self.end_running(cpu, tid);
+            }
+            Instruction::Finish => return self.instruction(cpu, tid, &Instruction::Exit(0), limit),
+            Instruction::Wait { all } => return self.wait(cpu, tid, *all),
             Instruction::Kill => {
                 let children = self.kernel.process(pid).map(|process| process.children.clone()).unwrap_or_default();
                 let alive = |child: &&Pid| self.kernel.process(**child).is_some_and(|process| process.is_alive());
@@ -140,12 +162,12 @@ impl Run {
                 }
             }
             Instruction::Loop { times: 0, end } => {
-                self.task(pid).next = *end;
+                self.tasks[tid.index()].next = *end;
                 return Ok(Step::Again);
             }
-            Instruction::Loop { times, .. } => self.task(pid).loops.push(*times),
+            Instruction::Loop { times, .. } => self.tasks[tid.index()].loops.push(*times),
             Instruction::Next { start } => {
-                let task = self.task(pid);
+                let task = &mut self.tasks[tid.index()];
                 let left = task.loops.last_mut().expect("a round belongs to a loop");
                 *left -= 1;
                 if *left > 0 {
@@ -155,33 +177,66 @@ impl Run {
                 task.loops.pop();
             }
             Instruction::Jump(address) => {
-                self.task(pid).next = *address;
+                self.tasks[tid.index()].next = *address;
                 return Ok(Step::Again);
             }
             Instruction::Choose(places) => {
-                self.choose(pid, places);
+                self.choose(tid, places);
                 return Ok(Step::Again);
             }
             Instruction::Begin(_) => {
                 let now = self.cpus[cpu].now;
-                self.task(pid).marks.push(now);
+                self.tasks[tid.index()].begin(now);
             }
             Instruction::End(measure) => {
                 let now = self.cpus[cpu].now;
-                let began = self.task(pid).marks.pop().expect("what ends has begun");
+                let began = self.tasks[tid.index()].end();
                 self.measures[*measure as usize].note(now.saturating_sub(began));
             }
         }
         Ok(Step::Next)
     }
 
-    fn child(&mut self, cpu: usize, pid: Pid, kind: ChildKind, entry: Option<u32>) -> Result<Step, RunError> {
+    /// Computes until it is over or time is up.
+    fn compute(&mut self, cpu: usize, tid: Tid, time: Picos, limit: Limit) -> Step {
+        let room = self.reach(cpu, limit).saturating_sub(self.cpus[cpu].now);
+        let state = &mut self.cpus[cpu];
+        let task = &mut self.tasks[tid.index()];
+        if task.left == Picos::ZERO {
+            task.left = time;
+        }
+        let part = task.left.min(room);
+        task.left = task.left - part;
+        state.pay(Account::User, part);
+        if task.left == Picos::ZERO { Step::Next } else { Step::Again }
+    }
+
+    fn make_thread(&mut self, cpu: usize, tid: Tid, index: u32) -> Result<Step, RunError> {
+        let pid = self.cpus[cpu].pid;
+        let limit = self.machine.kernel.threads_max;
+        if self.alive >= limit {
+            self.refusals += 1;
+            if self.refusals == 1 {
+                self.kernel.note(format!("process {pid} may not make a thread: the limit of {limit} is reached"));
+            }
+            return Ok(Step::Next);
+        }
+        let code = self.code.threads[index as usize].clone();
+        self.kernel.charge_thread(pid);
+        self.settle(cpu);
+        let task = self.tasks[tid.index()].child(code.entry);
+        let share = share(self.threads[tid.index()].share, &code.attributes);
+        self.add_made(tid, code.name, task, share, cpu);
+        Ok(Step::Next)
+    }
+
+    fn child(&mut self, cpu: usize, tid: Tid, kind: ChildKind, entry: Option<u32>) -> Result<Step, RunError> {
         let began = self.cpus[cpu].now;
+        let pid = self.cpus[cpu].pid;
         let child = match kind {
             ChildKind::Fork => self.kernel.fork(pid),
             ChildKind::Vfork => self.kernel.vfork(pid),
             ChildKind::CloneVm => self.kernel.clone_vm(pid),
-            ChildKind::Thread => self.kernel.thread(pid),
         };
         let Some(child) = self.outcome(cpu, pid, child)? else { return Ok(Step::Next) };
         if kind == ChildKind::Fork {
@@ -190,28 +245,29 @@ impl Run {
             self.forks.push(ForkRecord { at: began, pid, child, time, work });
             self.events += (work.clean + work.dirtied + work.scattered) / ENTRIES_PER_EVENT;
         }
-        let seed = self.seed;
-        let mut task = self.task(pid).child(entry, seed, child.0);
-        if entry.is_none() {
-            task.next += 1;
-        }
-        self.start_child(cpu, child, task);
+        let task = self.tasks[tid.index()].child(entry);
         if kind == ChildKind::Vfork {
-            self.task(pid).waits = Wait::Vfork;
-            self.set_state(pid, State::Waiting);
-            return Ok(Step::Leave);
+            self.wait_for_children(cpu, tid, Wait::Vfork);
         }
+        if let Some(regions) = self.regions.get(&pid).cloned() {
+            self.regions.insert(child, regions);
+        }
+        self.start_child(cpu, tid, child, task);
         Ok(Step::Next)
     }
 
-    fn start_child(&mut self, cpu: usize, child: Pid, task: Task) {
-        self.tasks.insert(child, task);
-        self.show_registers(child);
-        let now = self.cpus[cpu].now;
-        self.make_ready(child, now);
+    fn start_child(&mut self, cpu: usize, maker: Tid, child: Pid, task: Task) {
+        let share = self.threads[maker.index()].share;
+        self.add_first(child, task, share, self.cpus[cpu].now, Some(cpu));
     }
 
-    fn wait(&mut self, cpu: usize, pid: Pid, all: bool) -> Result<Step, RunError> {
+    fn wait_for_children(&mut self, cpu: usize, tid: Tid, wait: Wait) {
+        self.tasks[tid.index()].waits = wait;
+        self.parents.entry(self.cpus[cpu].pid).or_default().push(tid);
+    }
+
+    fn wait(&mut self, cpu: usize, tid: Tid, all: bool) -> Result<Step, RunError> {
+        let pid = self.cpus[cpu].pid;
         match self.kernel.wait(pid) {
             Ok(Some(_)) => {
                 self.settle(cpu);
@@ -219,8 +275,7 @@ impl Run {
             }
             Ok(None) => {
                 self.settle(cpu);
-                self.task(pid).waits = Wait::Child;
-                self.set_state(pid, State::Waiting);
+                self.wait_for_children(cpu, tid, Wait::Child);
                 Ok(Step::Again)
             }
             Err(KernelError::NoChild(_)) => {
@@ -234,10 +289,10 @@ impl Run {
         }
     }
 
-    fn choose(&mut self, pid: Pid, places: &[(u32, u32)]) {
+    fn choose(&mut self, tid: Tid, places: &[(u32, u32)]) {
         let total = places.iter().map(|&(weight, _)| weight).sum();
-        let task = self.task(pid);
-        let mut draw = task.draws.below(total);
+        let task = &mut self.tasks[tid.index()];
+        let mut draw = task.draw(total, self.seed, tid.0);
         for &(weight, address) in places {
             if draw < weight {
                 task.next = address;
@@ -248,109 +303,35 @@ impl Run {
         unreachable!("the draw is below the sum of the weights");
     }
 
-    /// Accesses memory until the touch is over or time is up.
-    fn touch(&mut self, cpu: usize, pid: Pid, index: u32, limit: Limit) -> Result<Step, RunError> {
-        let code = Arc::clone(&self.code);
-        let TouchCode { range, access, unit, pattern, .. } = &code.touches[index as usize];
-        let (base, size) = self.range(pid, range)?;
-        let units = size / unit;
-        if units == 0 {
-            return Err(self.problem(pid, format!("a unit of {unit} bytes does not fit into {}", range.region)));
+    /// Address and size of what a thread touches. Its own stack is mapped when it is touched first.
+    pub(super) fn place_of(&mut self, cpu: usize, tid: Tid, range: &Range) -> Result<(u64, u64), RunError> {
+        let Thread { pid, maker, stack, .. } = self.threads[tid.index()];
+        if maker == Tid::NONE || range.region != "stack" {
+            return self.range(pid, range);
         }
-        let mut state = self.take_cursor(pid, index, pattern, units)?;
-        let count = code.touches[index as usize].count.unwrap_or(pattern.count(units));
-        let mut left = state.left.unwrap_or(count);
-        let is_dependent = code.touches[index as usize].is_dependent;
-        let space = self.kernel.process(pid).and_then(|process| process.space).expect("who runs has memory");
-        let has_addresses = self.memory.is_some();
-        let mut hits = 0;
-        let mut failed = None;
-        // Hits are paid for together: they change nothing but the time.
-        while left > 0 && self.events < limit.events {
-            let vaddr = base + state.cursor.next(pattern) * unit;
-            left -= 1;
-            self.events += 1;
-            self.kernel.set_now(self.cpus[cpu].now + self.hit * hits);
-            match self.kernel.access(pid, vaddr, *access) {
-                Ok(touch) => {
-                    if touch.fault.is_some() {
-                        self.pay_fault(cpu);
-                    }
-                    if has_addresses {
-                        let overlap = (!is_dependent).then_some(&mut state.overlap);
-                        self.refer(cpu, pid, space, vaddr, *access, &touch, overlap)?;
-                    } else {
-                        hits += 1;
-                    }
-                }
-                Err(error) => {
-                    failed = Some(error);
-                    break;
-                }
-            }
-            if self.cpus[cpu].now + self.hit * hits >= limit.time() {
-                break;
-            }
-        }
-        state.left = (left > 0).then_some(left);
-        let is_over = state.left.is_none();
-        if let Some(task) = self.tasks.get_mut(&pid) {
-            task.cursors.insert(index, state);
-        }
-        self.spend(cpu, pid, Account::User, self.hit * hits);
-        if let Some(error) = failed {
-            self.outcome::<()>(cpu, pid, Err(error))?;
-        }
-        Ok(if is_over { Step::Next } else { Step::Again })
-    }
-
-    fn pay_fault(&mut self, cpu: usize) {
-        let bill = if self.memory.is_none() { self.kernel.take_fault_bill() } else { None };
-        match bill {
-            Some((fault, copy)) => self.cpus[cpu].fault(fault, copy),
-            None => self.settle(cpu),
-        }
-    }
-
-    /// Sends an access through the machine's memory system.
-    #[allow(clippy::too_many_arguments, reason = "an access has as many sides")]
-    fn refer(
-        &mut self,
-        cpu: usize,
-        pid: Pid,
-        space: SpaceId,
-        vaddr: u64,
-        access: Access,
-        touch: &Touch,
-        overlap: Option<&mut Overlap>,
-    ) -> Result<(), RunError> {
-        let Some(memory) = &mut self.memory else { return Ok(()) };
-        let cost = memory.access(&self.kernel, cpu, space, vaddr, access, touch, overlap).map_err(RunError::Host)?;
-        self.cpus[cpu].spend(&cost);
-        self.kernel.account(pid, cost);
-        Ok(())
-    }
-
-    /// Where a touch goes on; from its start if the region has another size by now.
-    fn take_cursor(&mut self, pid: Pid, index: u32, pattern: &Pattern, units: u64) -> Result<TouchState, RunError> {
-        let known = self.task(pid).cursors.remove(&index).filter(|state| state.cursor.units() == units);
-        if let Some(state) = known {
-            return Ok(state);
-        }
-        if let Some(unit) = pattern.unit_max().filter(|&unit| unit >= units) {
-            return Err(self.problem(pid, format!("unit {unit} of a list is beyond the region's {units}")));
-        }
-        let cursor = Cursor::new(pattern, units, self.seed, u64::from(pid.0) << 32 | u64::from(index));
-        Ok(TouchState { cursor, left: None, overlap: Overlap::default() })
+        let guard = if stack > 0 {
+            stack
+        } else {
+            let mapped = self.kernel.map_stack(pid, tid.0);
+            let mapped = self.outcome(cpu, pid, mapped)?;
+            let (guard, _) = mapped.ok_or_else(|| self.problem(pid, "has no room for a stack".into()))?;
+            self.threads[tid.index()].stack = guard;
+            guard
+        };
+        let size = self.machine.kernel.stack_limit.bytes();
+        self.part(pid, range, ((guard + 1) << 12, size))
     }
 
     /// Address and size of a part of a region.
-    fn range(&mut self, pid: Pid, range: &Range) -> Result<(u64, u64), RunError> {
-        let found =
-            self.task(pid).regions.get(&range.region).copied().or_else(|| self.image_region(pid, &range.region));
-        let Some((base, size)) = found else {
+    pub(super) fn range(&mut self, pid: Pid, range: &Range) -> Result<(u64, u64), RunError> {
+        let known = self.regions.get(&pid).and_then(|regions| regions.get(&range.region)).copied();
+        let Some(found) = known.or_else(|| self.image_region(pid, &range.region)) else {
             return Err(self.problem(pid, format!("there is no region {}", range.region)));
         };
+        self.part(pid, range, found)
+    }
+
+    fn part(&self, pid: Pid, range: &Range, (base, size): (u64, u64)) -> Result<(u64, u64), RunError> {
         if range.offset >= size || range.size.is_some_and(|part| part > size - range.offset) {
             let part = range.size.map_or_else(|| "the rest".to_owned(), |part| format!("{part} bytes"));
             let problem = format!("{part} from {} on do not lie in the {size} bytes of {}", range.offset, range.region);
@@ -371,7 +352,12 @@ impl Run {
     }
 
     /// Pays for a call. A process that the call ended is no error of the run; what cannot be is.
-    fn outcome<T>(&mut self, cpu: usize, pid: Pid, outcome: Result<T, KernelError>) -> Result<Option<T>, RunError> {
+    pub(super) fn outcome<T>(
+        &mut self,
+        cpu: usize,
+        pid: Pid,
+        outcome: Result<T, KernelError>,
+    ) -> Result<Option<T>, RunError> {
         self.settle(cpu);
         match outcome {
             Ok(value) => Ok(Some(value)),
@@ -387,29 +373,8 @@ impl Run {
         }
     }
 
-    fn spend(&mut self, cpu: usize, pid: Pid, account: Account, time: Picos) {
-        let cost = Ledger::of(account, time);
-        self.cpus[cpu].spend(&cost);
-        self.kernel.account(pid, cost);
-    }
-
-    fn problem(&self, pid: Pid, problem: String) -> RunError {
+    pub(super) fn problem(&self, pid: Pid, problem: String) -> RunError {
         let name = self.kernel.process(pid).map(|process| process.name.clone()).unwrap_or_default();
         RunError::Program { pid, name, problem }
-    }
-
-    /// What `ps` shows of the program: where it is, and its loop counters.
-    pub(super) fn show_registers(&mut self, pid: Pid) {
-        let task = &self.tasks[&pid];
-        if let Some(process) = self.kernel.process_mut(pid) {
-            process.program_counter = task.next;
-            if process.registers != task.loops {
-                process.registers.clone_from(&task.loops);
-            }
-        }
-    }
-
-    fn task(&mut self, pid: Pid) -> &mut Task {
-        self.tasks.get_mut(&pid).expect("who runs has a program")
     }
 }

@@ -4,19 +4,32 @@
 //! one another happens in order of time up to that window; with one busy cpu there is nothing to wait for. Every picosecond
 //! of every cpu goes to one account of its ledger, idle time included.
 //!
-//! Leaves out: schedulers beyond first come, first served with a time slice, threads of their own, and the kernel's own
-//! footprint in caches.
+//! A cpu that computes does nothing that others could see: it stands still until the computation ends, a tick comes or
+//! somebody wakes a thread there, and is brought up to that time then.
 
 mod addresses;
+mod asids;
+mod books;
 mod cpu;
+mod dispatch;
 mod execute;
+mod footprints;
+mod latency;
+mod lines;
 mod measure;
+mod outcome;
+mod queues;
 mod result;
 mod run;
+mod switch;
+mod sync;
 mod task;
 #[cfg(test)]
 mod tests;
+mod threads;
+mod touch;
 
 pub use measure::{ForkRecord, Measure};
+pub use outcome::ThreadColumns;
 pub use result::RunResult;
 pub use run::{Run, RunError, RunOptions};

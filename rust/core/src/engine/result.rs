@@ -1,6 +1,7 @@
 //! What a run came to.
 
 use super::measure::ForkRecord;
+use super::outcome::ThreadColumns;
 use super::run::Run;
 use crate::base::rng::{FNV_START, fnv1a};
 use crate::kernel::{Account, Ledger};
@@ -9,20 +10,36 @@ use crate::memory::stats::{LevelStats, MemoryStats, TlbStats};
 use crate::vm::work::FaultCounts;
 use serde_json::{Map, Value, json};
 
-/// The result of a run, as a tree.
+/// The result of a run: a tree, and columns of its threads.
 #[derive(Clone, Debug, PartialEq)]
-pub struct RunResult(pub Value);
+pub struct RunResult(pub Value, pub ThreadColumns);
 
 impl Run {
     /// Closes the books: cpus that are behind were idle.
     pub fn finish(mut self) -> RunResult {
+        if let Some(until) = self.scenario.until_ns.filter(|_| !self.is_over()) {
+            self.catch_up_to(until);
+        }
         let elapsed = self.elapsed();
+        self.show();
         for cpu in &mut self.cpus {
             cpu.idle_until(elapsed);
         }
         let mut ledger = Ledger::default();
         self.cpus.iter().for_each(|cpu| ledger += cpu.ledger);
         assert_eq!(ledger.total(), elapsed * self.cpus.len() as u64, "every picosecond belongs to one account");
+        let deadlock = self.deadlock();
+        if !deadlock.is_empty() {
+            let first = &deadlock[0];
+            let (name, what) =
+                (first["process"].as_str().unwrap_or_default(), first["waits_for"].as_str().unwrap_or_default());
+            let text = format!(
+                "deadlock: thread {} of process {name} waits for {what}, and nothing happens any more",
+                first["thread"]
+            );
+            self.kernel.set_now(elapsed);
+            self.kernel.note(text);
+        }
         let mut processes: Vec<&crate::kernel::Process> =
             self.kernel.reaped().iter().chain(self.kernel.processes()).collect();
         processes.sort_by_key(|process| process.pid);
@@ -30,6 +47,7 @@ impl Run {
         processes.iter().for_each(|process| faults += process.faults);
         let measures: Map<String, Value> =
             self.code.measures.iter().cloned().zip(self.measures.iter().map(super::Measure::summary)).collect();
+        let columns = self.columns();
         let vm = self.kernel.vm();
         let mut tree = json!({
             "scenario": self.scenario.name,
@@ -42,6 +60,8 @@ impl Run {
             "ledger_by_cpu": self.cpus.iter().map(|cpu| cpu.ledger).collect::<Vec<_>>(),
             "measures": measures,
             "processes": processes.iter().map(|process| self.kernel.row(process)).collect::<Vec<_>>(),
+            "scheduling": self.scheduling(),
+            "deadlock": deadlock,
             "faults": crate::kernel::fault_counts(&faults),
             "memory": {
                 "frames_total": vm.frames_total(),
@@ -55,13 +75,23 @@ impl Run {
         if let Some(memory) = &self.memory {
             tree["hierarchy"] = hierarchy(&self.machine, &memory.system().stats());
         }
+        if self.memory.is_some() || self.footprints.is_some() {
+            assert_eq!(self.books.total(), ledger[Account::Stall], "every stall has a cause");
+        }
         // Steps say how the run was cut into pieces, not what happened.
         let mut digested = tree.clone();
         digested.as_object_mut().expect("a table").remove("events");
-        let digest = fnv1a(FNV_START, digested.to_string().as_bytes());
+        let digest = columns.digest(fnv1a(FNV_START, digested.to_string().as_bytes()));
         tree["digest"] = format!("{digest:016x}").into();
+        if self.has_books() {
+            let names: Vec<String> = self.machine.caches.iter().map(|cache| cache.name.clone()).collect();
+            tree["misses"] = self.books.row(&names);
+            if let Some(memory) = &self.memory {
+                tree["misses"]["pollution_matrix"] = memory.pollution();
+            }
+        }
         debug_assert!(ledger[Account::Idle] <= ledger.total(), "idle time is a part of all");
-        RunResult(tree)
+        RunResult(tree, columns)
     }
 }
 

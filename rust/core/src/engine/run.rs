@@ -1,28 +1,55 @@
-//! The run of a scenario: who runs where, and until when.
+//! The run of a scenario: which cpu goes on, and until when.
 
 use super::addresses::Addresses;
+use super::books::Books;
 use super::cpu::{Cpu, Limit};
+use super::footprints::Footprints;
+use super::latency::Latencies;
 use super::measure::{ForkRecord, Measure};
+use super::queues::Queues;
+use super::sync::{Named, Pipe, Semaphore};
 use super::task::{Task, Wait};
+use super::threads::Group;
 use crate::base::{ConfigError, Picos};
-use crate::kernel::{Account, INIT, Kernel, KernelError, KernelOptions, Ledger, Pid, State};
+use crate::kernel::{Account, INIT, Kernel, KernelError, KernelOptions, Ledger, Pid, Share, State, Thread, Tid};
 use crate::memory::config::MachineConfig;
+use crate::sched::Scheduler;
+use crate::workload::code::Attributes;
 use crate::workload::scenario::Fidelity;
-use crate::workload::{Code, Scenario};
+use crate::workload::{Code, Instruction, Scenario};
 use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::Arc;
 
 /// How far a cpu may run ahead of the others.
 const WINDOW: Picos = Picos::from_nanos(1000);
 
+/// The same where memory is simulated by working sets: runs of accesses then do nothing that others could see.
+const WINDOW_FOOTPRINT: Picos = Picos::from_nanos(20_000);
+
+/// Processes at the start of a scenario.
+const PROCESSES_MAX: u32 = 1 << 20;
+
+/// Steps after which a run is given up, if nothing else is said: hours of simulation.
+const EVENTS_MAX: u64 = 100_000_000_000;
+
 /// What is said beside machine and scenario.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RunOptions {
     /// Of all random numbers.
     pub seed: u64,
+    /// Whether misses are told apart by cause, where memory is simulated. Changes no other number.
+    pub causes: bool,
+    /// Steps after which the run is an error.
+    pub events_max: u64,
+}
+
+impl Default for RunOptions {
+    fn default() -> Self {
+        Self { seed: 0, causes: true, events_max: EVENTS_MAX }
+    }
 }
 
 /// A scenario that cannot be run, or not to its end.
@@ -40,6 +67,24 @@ pub enum RunError {
         /// The scenario.
         name: String,
     },
+    /// It takes too many steps.
+    #[error("{name} takes more than {events} events, and is at {at} by then")]
+    Events {
+        /// The scenario.
+        name: String,
+        /// The limit.
+        events: u64,
+        /// How far it is.
+        at: Picos,
+    },
+    /// The policy leaves threads waiting.
+    #[error("the policy picks nobody at {at}, though {waiting} wait")]
+    Stuck {
+        /// When.
+        at: Picos,
+        /// How many wait.
+        waiting: u64,
+    },
     /// The machine is a guest, and its host has no memory left.
     #[error("the host has no memory left for the guest: {} frames are in use", .0.frames)]
     Host(crate::memory::OutOfMemory),
@@ -55,6 +100,14 @@ pub enum RunError {
     },
 }
 
+/// A process that starts later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Start {
+    time: Picos,
+    index: usize,
+    copies: u32,
+}
+
 /// A scenario that runs.
 #[derive(Debug)]
 pub struct Run {
@@ -64,24 +117,48 @@ pub struct Run {
     pub(super) code: Arc<Code>,
     pub(super) kernel: Kernel,
     pub(super) cpus: Vec<Cpu>,
-    pub(super) tasks: BTreeMap<Pid, Task>,
-    /// Who could run, first come first: since when, and who.
-    ready: VecDeque<(Picos, Pid)>,
+    /// All threads that ever were, and where they are in their programs.
+    pub(super) threads: Vec<Thread>,
+    pub(super) tasks: Vec<Task>,
+    pub(super) groups: BTreeMap<Pid, Group>,
+    /// By process: addresses and sizes of regions by the names that its program gives them.
+    pub(super) regions: BTreeMap<Pid, BTreeMap<String, (u64, u64)>>,
+    /// Threads that wait for children of their process.
+    pub(super) parents: BTreeMap<Pid, Vec<Tid>>,
+    pub(super) named: BTreeMap<(Pid, u32), Named>,
+    pub(super) semaphores: Vec<Semaphore>,
+    pub(super) pipes: Vec<Pipe>,
+    pub(super) queues: Queues,
+    pub(super) alive: u32,
+    pub(super) alive_peak: u32,
+    /// Threads that could not be made.
+    pub(super) refusals: u64,
     /// Who waits for a time. Ties go to who began to wait first.
-    sleepers: BinaryHeap<Reverse<(Picos, u64, Pid)>>,
+    sleepers: BinaryHeap<Reverse<(Picos, u64, Tid)>>,
     sequence: u64,
     /// Processes that start later, latest first.
-    starts: Vec<(Picos, usize)>,
+    starts: Vec<Start>,
+    entries: Vec<u32>,
+    shares: Vec<Share>,
     pub(super) measures: Vec<Measure>,
     pub(super) forks: Vec<ForkRecord>,
+    /// From being ready to running.
+    pub(super) latencies: Latencies,
     pub(super) events: u64,
+    events_max: u64,
     /// Caches and TLBs, if every access goes there.
     pub(super) memory: Option<Addresses>,
+    /// Working sets, if memory is simulated by them.
+    pub(super) footprints: Option<Footprints>,
+    /// Why memory was waited for.
+    pub(super) books: Books,
+    pub(super) tracks_causes: bool,
     /// An access that hits the first cache.
     pub(super) hit: Picos,
-    entries: Vec<u32>,
-    /// A cpu that the caller's limits stopped on its way, and where it was to run to.
-    interrupted: Option<(usize, Picos)>,
+    /// The cpu that runs, which the caller's limits may have stopped on its way.
+    interrupted: Option<usize>,
+    /// Up to when it may run without looking at others: what it does to them may bring that nearer.
+    pub(super) horizon: Picos,
     is_over: bool,
 }
 
@@ -90,36 +167,90 @@ impl Run {
     ///
     /// # Errors
     /// The first rule that is broken.
-    pub fn new(machine: MachineConfig, scenario: Scenario, seed: u64) -> Result<Self, RunError> {
+    pub fn new(machine: MachineConfig, scenario: Scenario, options: &RunOptions) -> Result<Self, RunError> {
+        Self::under(machine, scenario, options, None)
+    }
+
+    /// The same under a policy of the caller's: `queue` makes a run queue by its number.
+    ///
+    /// # Errors
+    /// The first rule that is broken.
+    pub fn under(
+        machine: MachineConfig,
+        scenario: Scenario,
+        options: &RunOptions,
+        queue: Option<&mut dyn FnMut(u64) -> Box<dyn Scheduler + Send>>,
+    ) -> Result<Self, RunError> {
         machine.check()?;
         KernelOptions::check_machine(&machine)?;
+        let seed = options.seed;
         let mut code = Code::default();
-        let mut entries = Vec::new();
+        let (mut entries, mut attributes) = (Vec::new(), Vec::new());
         for (index, process) in scenario.processes.iter().enumerate() {
-            entries.push(code.compile(&process.program, &format!("processes[{index}].program"))?);
+            let path = format!("processes[{index}]");
+            entries.push(code.compile(&process.program, &format!("{path}.program"))?);
+            attributes.push(process.attributes(&path)?);
+            if process.copies > PROCESSES_MAX {
+                return Err(ConfigError::new(format!("{path}.copies"), "must be at most 2^20", process.copies).into());
+            }
         }
-        let options = KernelOptions { seed, ..scenario.kernel.clone() };
-        let kernel = Kernel::new(&machine, &options).map_err(KernelError::Exhausted)?;
-        let mut starts: Vec<(Picos, usize)> =
-            scenario.processes.iter().enumerate().map(|(index, process)| (process.start_ns, index)).collect();
-        starts.sort_by_key(|&(time, index)| Reverse((time, index)));
+        let has_affinity = check_affinities(&machine, &attributes, &code)?;
+        let is_per_cpu = scenario.kernel.is_per_cpu(has_affinity)?;
+        let count = if is_per_cpu { machine.cpus } else { 1 };
+        let list = (0..u64::from(count)).map(|index| scenario.kernel.scheduler.queue(machine.cpus, seed, index));
+        let list = match queue {
+            Some(queue) => (0..u64::from(count)).map(queue).collect(),
+            None => list.collect(),
+        };
+        let kernel_options = KernelOptions { seed, ..scenario.kernel.clone() };
+        let kernel = Kernel::new(&machine, &kernel_options).map_err(KernelError::Exhausted)?;
+        let mut starts: Vec<Start> = scenario
+            .processes
+            .iter()
+            .enumerate()
+            .map(|(index, process)| Start { time: process.start_ns, index, copies: process.copies })
+            .collect();
+        starts.sort_by_key(|&start| Reverse((start.time, start.index)));
         let cycles = machine.caches.first().map_or(1, |_| machine.latency_cycles_of(0));
         Ok(Self {
             hit: Picos::from_cycles(u64::from(cycles), machine.frequency_mhz),
-            memory: (scenario.memory == Fidelity::Addresses).then(|| Addresses::new(&machine, seed)),
+            memory: (scenario.memory == Fidelity::Addresses).then(|| Addresses::new(&machine, options.causes, seed)),
+            tracks_causes: options.causes,
+            footprints: match scenario.memory {
+                Fidelity::Footprint => Some(Footprints::new(&machine)?),
+                Fidelity::None | Fidelity::Addresses => None,
+            },
+            books: Books::new(
+                Addresses::beyond(&machine),
+                (0..machine.caches.len()).filter(|&level| machine.caches[level].stream_kind().takes_data()).collect(),
+            ),
             measures: vec![Measure::default(); code.measures.len()],
-            cpus: vec![Cpu::default(); machine.cpus as usize],
+            semaphores: vec![Semaphore::default(); code.semaphores.len()],
+            pipes: vec![Pipe::default(); code.channels.len()],
+            cpus: vec![Cpu::new(machine.kernel.switch.asids); machine.cpus as usize],
+            queues: Queues::new(list),
             code: Arc::new(code),
             kernel,
-            tasks: BTreeMap::new(),
-            ready: VecDeque::new(),
+            threads: Vec::new(),
+            tasks: Vec::new(),
+            groups: BTreeMap::new(),
+            regions: BTreeMap::new(),
+            parents: BTreeMap::new(),
+            named: BTreeMap::new(),
+            alive: 0,
+            alive_peak: 0,
+            refusals: 0,
             sleepers: BinaryHeap::new(),
             sequence: 0,
             starts,
+            shares: attributes.iter().map(|attributes| share(Share::default(), attributes)).collect(),
             forks: Vec::new(),
+            latencies: Latencies::default(),
             events: 0,
+            events_max: options.events_max,
             entries,
             interrupted: None,
+            horizon: Picos::NEVER,
             is_over: false,
             scenario,
             machine,
@@ -128,7 +259,8 @@ impl Run {
     }
 
     /// The kernel as it is now.
-    pub fn kernel(&self) -> &Kernel {
+    pub fn kernel(&mut self) -> &Kernel {
+        self.show();
         &self.kernel
     }
 
@@ -147,6 +279,16 @@ impl Run {
         self.cpus.iter().map(|cpu| cpu.now).max().unwrap_or_default()
     }
 
+    /// Whether misses are told apart.
+    pub(super) fn has_books(&self) -> bool {
+        self.footprints.is_some() || (self.memory.is_some() && self.tracks_causes)
+    }
+
+    /// Whether everything has happened.
+    pub fn is_over(&self) -> bool {
+        self.is_over
+    }
+
     /// Runs on by about so many steps, but not beyond a time. Returns whether the run is over, or that time reached.
     ///
     /// # Errors
@@ -155,213 +297,286 @@ impl Run {
         let until = self.scenario.until_ns.map_or(until, |end| end.min(until));
         let stop = self.events.saturating_add(budget);
         while self.events < stop {
-            if let Some((cpu, horizon)) = self.interrupted {
+            if self.events > self.events_max {
+                let (name, at) = (self.scenario.name.clone(), self.now());
+                return Err(RunError::Events { name, events: self.events_max, at });
+            }
+            if let Some(cpu) = self.interrupted {
                 if self.cpus[cpu].now >= until {
                     return Ok(true);
                 }
-                self.run_cpu(cpu, Limit { horizon, until, events: stop })?;
-                if self.cpus[cpu].now > Picos::RUN_MAX {
-                    return Err(RunError::Time { name: self.scenario.name.clone() });
-                }
+                self.run_cpu(cpu, Limit { until, events: stop })?;
                 continue;
             }
             self.start_due();
-            self.dispatch();
-            let Some(cpu) = self.next_cpu() else {
-                // Nobody runs: time goes on to the next thing that happens by itself.
-                match self.next_event().filter(|&time| time <= until) {
-                    Some(time) => self.wake_due(time),
-                    None => {
-                        self.is_over = self.next_event().is_none();
+            let busy = self.next_cpu();
+            let event = self.next_event();
+            match (busy, event) {
+                (None, None) => {
+                    if self.queues.waiting() > 0 {
+                        return Err(RunError::Stuck { at: self.elapsed(), waiting: self.queues.waiting() });
+                    }
+                    self.is_over = true;
+                    return Ok(true);
+                }
+                (Some((time, _)), Some(event)) if event <= time => self.happen(event, until),
+                (None, Some(event)) => self.happen(event, until),
+                (Some((time, cpu)), _) => {
+                    if time >= until {
                         return Ok(true);
                     }
+                    self.interrupted = Some(cpu);
+                    self.horizon = self.horizon_of(cpu);
+                    continue;
                 }
-                continue;
             };
-            let now = self.cpus[cpu].now;
-            if let Some(event) = self.next_event().filter(|&event| event <= now) {
-                self.wake_due(event);
-                continue;
-            }
-            if now >= until {
+            if event.is_some_and(|event| event > until) {
                 return Ok(true);
             }
-            self.interrupted = Some((cpu, self.horizon(cpu)));
         }
         Ok(false)
     }
 
-    /// Whether everything has happened.
-    pub fn is_over(&self) -> bool {
-        self.is_over
+    /// Lets what is due happen, unless that is beyond a time.
+    fn happen(&mut self, event: Picos, until: Picos) {
+        if event <= until {
+            self.wake_due(event);
+        }
     }
 
-    /// The busy cpu that is furthest behind.
-    fn next_cpu(&self) -> Option<usize> {
+    /// The busy cpu that something happens on first, and when. One that computes does so up to its end; any other goes on
+    /// now.
+    fn next_cpu(&self) -> Option<(Picos, usize)> {
         let busy = self.cpus.iter().enumerate().filter(|(_, cpu)| cpu.running.is_some());
-        busy.min_by_key(|(index, cpu)| (cpu.now, *index)).map(|(index, _)| index)
+        busy.map(|(index, cpu)| (self.next_on(cpu), index)).min()
+    }
+
+    fn next_on(&self, cpu: &Cpu) -> Picos {
+        let Some(tid) = cpu.running else { return Picos::NEVER };
+        let left = self.tasks[tid.index()].left;
+        (cpu.now + left).min(cpu.stop()).max(cpu.now)
     }
 
     /// Up to when a cpu may run without looking at anything else.
-    fn horizon(&self, cpu: usize) -> Picos {
+    fn horizon_of(&self, cpu: usize) -> Picos {
         let others = self.cpus.iter().enumerate().filter(|&(other, state)| other != cpu && state.running.is_some());
-        let ahead = others.map(|(_, other)| other.now + WINDOW).min().unwrap_or(Picos::NEVER);
+        let ahead = others.map(|(_, other)| self.next_on(other) + self.window()).min().unwrap_or(Picos::NEVER);
         let event = self.next_event().unwrap_or(Picos::NEVER);
-        let slice = if self.ready.is_empty() { Picos::NEVER } else { self.cpus[cpu].slice_end };
-        ahead.min(event).min(slice).max(self.cpus[cpu].now + Picos(1))
+        ahead.min(event).max(self.cpus[cpu].now + Picos(1))
+    }
+
+    fn window(&self) -> Picos {
+        if self.footprints.is_some() { WINDOW_FOOTPRINT } else { WINDOW }
+    }
+
+    /// Something has changed on a cpu: who runs elsewhere at the moment must not run far ahead of it.
+    pub(super) fn come_nearer(&mut self, cpu: usize) {
+        if self.interrupted.is_some_and(|running| running != cpu) {
+            self.horizon = self.horizon.min(self.next_on(&self.cpus[cpu]) + self.window());
+        }
     }
 
     /// When the next thing happens by itself.
     fn next_event(&self) -> Option<Picos> {
         let sleeper = self.sleepers.peek().map(|&Reverse((time, _, _))| time);
-        let start = self.starts.last().map(|&(time, _)| time);
+        let start = self.starts.last().map(|start| start.time);
         sleeper.into_iter().chain(start).min()
     }
 
     /// Starts processes whose time has come before any cpu has done anything else.
     fn start_due(&mut self) {
-        while self.starts.last().is_some_and(|&(time, _)| time == Picos::ZERO) {
+        while self.starts.last().is_some_and(|start| start.time == Picos::ZERO) {
             self.start_next();
         }
     }
 
     fn start_next(&mut self) {
-        let Some((time, index)) = self.starts.pop() else { return };
+        let Some(Start { time, index, copies }) = self.starts.pop() else { return };
         self.kernel.set_now(time);
         let name = self.scenario.processes[index].name.clone();
-        // Who starts a scenario's first processes is not part of it: nobody pays for that.
-        match self.kernel.spawn(INIT, &name) {
-            Ok(pid) => {
-                self.tasks.insert(pid, Task::new(self.entries[index], self.seed, pid.0));
-                self.show_registers(pid);
-                self.make_ready(pid, time);
+        for copy in 0..copies {
+            // Who starts a scenario's first processes is not part of it: nobody pays for that.
+            match self.kernel.spawn(INIT, &name) {
+                Ok(pid) => self.add_first(pid, Task::new(self.entries[index]), self.shares[index], time, None),
+                Err(error) => {
+                    let left = copies - copy;
+                    self.kernel.note(format!("{name} could not start, {left} of {copies} are missing: {error}"));
+                    break;
+                }
             }
-            Err(error) => self.kernel.note(format!("{name} could not start: {error}")),
         }
         self.kernel.take_bill();
     }
 
     /// Lets everything happen that is due at a time.
     fn wake_due(&mut self, time: Picos) {
-        while self.starts.last().is_some_and(|&(start, _)| start <= time) {
+        while self.starts.last().is_some_and(|start| start.time <= time) {
             self.start_next();
         }
-        while let Some(&Reverse((wake, _, pid))) = self.sleepers.peek() {
+        while let Some(&Reverse((wake, _, tid))) = self.sleepers.peek() {
             if wake > time {
                 break;
             }
             self.sleepers.pop();
-            if let Some(task) = self.tasks.get_mut(&pid).filter(|task| task.waits == Wait::Time) {
-                task.waits = Wait::Nothing;
-                self.make_ready(pid, wake);
+            self.events += 1;
+            if self.threads[tid.index()].state == State::Waiting && self.tasks[tid.index()].waits == Wait::Time {
+                self.wake_for_free(tid, wake, None);
             }
         }
     }
 
-    /// Puts who could run on cpus that have nobody.
-    fn dispatch(&mut self) {
-        while let Some(&(since, pid)) = self.ready.front() {
-            // Of the idle cpus that which is free first; where it ran last, if several are.
-            let idle = self.cpus.iter().enumerate().filter(|(_, cpu)| cpu.running.is_none());
-            let Some((index, _)) = idle.min_by_key(|(index, cpu)| (cpu.now.max(since), cpu.last != Some(pid), *index))
-            else {
-                return;
-            };
-            self.ready.pop_front();
-            if !self.kernel.process(pid).is_some_and(|process| process.is_alive()) {
-                continue;
-            }
-            let switch = self.machine.kernel.context_switch_ns;
-            let cpu = &mut self.cpus[index];
-            cpu.idle_until(since);
-            if cpu.last.is_some_and(|last| last != pid) {
-                cpu.spend(&Ledger::of(Account::Switch, switch));
-            }
-            cpu.running = Some(pid);
-            cpu.last = Some(pid);
-            cpu.slice_end = cpu.now + self.machine.kernel.time_slice_ns;
-            self.kernel.set_running(index, Some(pid));
-            self.set_state(pid, State::Running);
-        }
-    }
-
-    /// Runs what a cpu has up to its horizon, or until it blocks or ends. Where the caller's limits come first it goes on
-    /// from there the next time, so that they change nothing.
+    /// Runs what a cpu has up to its horizon, or until it blocks, ends or has to make room. Where the caller's limits come
+    /// first it goes on from there the next time, so that they change nothing.
     fn run_cpu(&mut self, cpu: usize, limit: Limit) -> Result<(), RunError> {
-        let pid = self.cpus[cpu].running.expect("only a busy cpu runs");
-        if !self.kernel.process(pid).is_some_and(|process| process.is_alive()) {
-            // Another cpu ended it.
+        let Some(tid) = self.cpus[cpu].running else {
+            // Another cpu ended it, and there is nobody else.
             self.interrupted = None;
-            self.leave(cpu);
+            return Ok(());
+        };
+        let goes_on = if self.cpus[cpu].now < self.cpus[cpu].stop() { self.execute(cpu, tid, limit)? } else { true };
+        if self.cpus[cpu].now > Picos::RUN_MAX {
+            return Err(RunError::Time { name: self.scenario.name.clone() });
+        }
+        if self.cpus[cpu].running != Some(tid) {
+            self.interrupted = None;
             return Ok(());
         }
-        let goes_on = self.execute(cpu, pid, limit)?;
-        if goes_on && self.cpus[cpu].now < limit.horizon {
-            return Ok(());
-        }
-        self.interrupted = None;
         if !goes_on {
-            self.leave(cpu);
-        } else if self.cpus[cpu].now >= self.cpus[cpu].slice_end {
-            if self.ready.is_empty() {
-                self.cpus[cpu].slice_end = self.cpus[cpu].now + self.machine.kernel.time_slice_ns;
+            self.interrupted = None;
+            if self.threads[tid.index()].is_alive() {
+                self.block(cpu);
             } else {
-                let now = self.cpus[cpu].now;
-                self.leave(cpu);
-                self.make_ready(pid, now);
+                self.drop_ended(cpu);
             }
+            self.fill(cpu, Picos::ZERO);
+            return Ok(());
+        }
+        if self.cpus[cpu].now >= self.cpus[cpu].stop() {
+            self.events += 1;
+            self.interrupt(cpu);
+            if self.cpus[cpu].running.is_none() {
+                self.interrupted = None;
+                self.fill(cpu, Picos::ZERO);
+            }
+        }
+        if self.cpus[cpu].now >= self.horizon {
+            self.interrupted = None;
         }
         Ok(())
     }
 
-    /// Nobody runs on a cpu any more.
-    fn leave(&mut self, cpu: usize) {
-        if let Some(pid) = self.cpus[cpu].running.take()
-            && !self.kernel.process(pid).is_some_and(|process| process.is_alive())
-        {
-            self.tasks.remove(&pid);
+    /// Lets a cpu that computes do so up to a time.
+    pub(super) fn catch_up(&mut self, cpu: usize, at: Picos) {
+        let state = &mut self.cpus[cpu];
+        let Some(tid) = state.running else { return };
+        let task = &mut self.tasks[tid.index()];
+        let time = at.min(state.stop()).saturating_sub(state.now).min(task.left);
+        if time > Picos::ZERO {
+            task.left = task.left - time;
+            state.pay(Account::User, time);
+            // A computation that is over is not begun again.
+            task.next += u32::from(task.left == Picos::ZERO);
         }
-        self.kernel.set_running(cpu, None);
     }
 
-    /// A process could run from a time on.
-    pub(super) fn make_ready(&mut self, pid: Pid, since: Picos) {
-        self.set_state(pid, State::Ready);
-        self.ready.push_back((since, pid));
-    }
-
-    /// A process does nothing until a time.
-    pub(super) fn sleep_until(&mut self, pid: Pid, time: Picos) {
+    /// A thread does nothing until a time.
+    pub(super) fn sleep_until(&mut self, tid: Tid, time: Picos) {
         self.sequence += 1;
-        self.sleepers.push(Reverse((time, self.sequence, pid)));
-        self.set_state(pid, State::Waiting);
+        self.sleepers.push(Reverse((time, self.sequence, tid)));
     }
 
-    pub(super) fn set_state(&mut self, pid: Pid, state: State) {
-        if let Some(process) = self.kernel.process_mut(pid).filter(|process| process.is_alive()) {
-            process.state = state;
-        }
-    }
-
-    /// Takes what calls have cost, whom they woke and which cpus they interrupted.
+    /// Takes what calls have cost, whom they ended and woke, and which cpus they interrupted.
     pub(super) fn settle(&mut self, cpu: usize) {
         let bill = self.kernel.take_bill();
         self.cpus[cpu].spend(&bill);
         let shootdowns = self.kernel.take_shootdowns();
+        for shootdown in &shootdowns {
+            if shootdown.pages.is_none() && self.kernel.vm().users(shootdown.space) == 0 {
+                for other in &mut self.cpus {
+                    other.asids.forget(shootdown.space);
+                    other.space = other.space.filter(|&space| space != shootdown.space);
+                }
+            }
+        }
         if let Some(memory) = &mut self.memory {
             memory.shoot_down(&shootdowns);
         }
-        let now = self.cpus[cpu].now;
+        if let Some(footprints) = &mut self.footprints {
+            footprints.shoot_down(&self.kernel, &shootdowns);
+        }
+        for pid in self.kernel.take_ended() {
+            self.end_group(pid, cpu);
+            self.regions.remove(&pid);
+        }
         for pid in self.kernel.take_woken() {
-            let waits = self.tasks.get(&pid).map(|task| task.waits);
-            if matches!(waits, Some(Wait::Child | Wait::Vfork)) {
-                self.tasks.get_mut(&pid).expect("it was just there").waits = Wait::Nothing;
-                self.make_ready(pid, now);
-            }
+            self.wake_parent(pid, cpu);
         }
         let receive = self.machine.kernel.shootdown.ipi_receive_ns;
         for other in self.kernel.take_interrupted() {
+            self.catch_up(other, self.cpus[cpu].now);
             self.cpus[other].spend(&Ledger::of(Account::Interrupt, receive));
         }
     }
+
+    /// Puts what a cpu spent for who runs into the books of its process.
+    pub(super) fn book(&mut self, cpu: usize) {
+        let state = &mut self.cpus[cpu];
+        let spent = std::mem::take(&mut state.unbooked);
+        if spent.total() > Picos::ZERO {
+            self.kernel.account(state.pid, spent);
+        }
+    }
+
+    /// Shows processes as `ps` has them: what their first threads do, and all that they have cost.
+    pub(super) fn show(&mut self) {
+        for cpu in 0..self.cpus.len() {
+            self.book(cpu);
+        }
+        for (&pid, group) in &self.groups {
+            let (thread, task) = (&self.threads[group.first.index()], &self.tasks[group.first.index()]);
+            if let Some(process) = self.kernel.process_mut(pid).filter(|process| process.is_alive()) {
+                process.program_counter = task.next;
+                process.registers.clone_from(&task.loops);
+                process.state = thread.state;
+            }
+        }
+    }
+
+    /// Lets all cpus compute up to the time that a caller asked for.
+    pub fn catch_up_to(&mut self, until: Picos) {
+        for cpu in 0..self.cpus.len() {
+            self.catch_up(cpu, until);
+            self.charge(cpu);
+        }
+    }
+}
+
+/// What a scheduler is told: what is said, and the rest as it is of the maker.
+pub(super) fn share(maker: Share, attributes: &Attributes) -> Share {
+    Share {
+        nice: attributes.nice.unwrap_or(maker.nice),
+        tickets: attributes.tickets.unwrap_or(maker.tickets),
+        priority: attributes.priority.unwrap_or(maker.priority),
+        affinity: attributes.affinity.unwrap_or(maker.affinity),
+    }
+}
+
+/// Whether some thread may not run everywhere; all may run somewhere.
+fn check_affinities(machine: &MachineConfig, attributes: &[Attributes], code: &Code) -> Result<bool, ConfigError> {
+    let all = if machine.cpus >= 64 { u64::MAX } else { (1 << machine.cpus) - 1 };
+    let of_processes =
+        attributes.iter().enumerate().map(|(index, each)| (format!("processes[{index}].affinity"), each));
+    let is_thread = |instruction: &&Instruction| matches!(instruction, Instruction::Thread(_));
+    debug_assert_eq!(code.instructions.iter().filter(is_thread).count(), code.threads.len(), "one entry each");
+    let of_threads = code.threads.iter().map(|thread| ("the affinity of a thread".to_owned(), &thread.attributes));
+    let mut has_affinity = false;
+    for (path, attributes) in of_processes.chain(of_threads) {
+        let Some(mask) = attributes.affinity else { continue };
+        if mask & !all != 0 {
+            let rule = format!("must name cpus of the machine, which has {}", machine.cpus);
+            return Err(ConfigError::new(path, rule, u64::BITS - 1 - mask.leading_zeros()));
+        }
+        has_affinity |= mask != all;
+    }
+    Ok(has_affinity)
 }

@@ -1,28 +1,33 @@
-//! Where a process is in its program.
+//! Where a thread is in its program.
 
 use super::addresses::Overlap;
 use crate::base::{Picos, Rng};
 use crate::workload::Cursor;
 use crate::workload::code::Address;
-use std::collections::BTreeMap;
 
-/// The execution of a program by one process.
+/// The execution of a program by one thread. What only some programs need is in `more`.
 #[derive(Clone, Debug)]
 pub(super) struct Task {
     /// The next instruction.
     pub next: Address,
-    /// Rounds left of the loops that it is in, innermost last.
-    pub loops: Vec<u64>,
-    /// When what is measured began, innermost last.
-    pub marks: Vec<Picos>,
-    /// Addresses and sizes of regions by the names that the program gives them.
-    pub regions: BTreeMap<String, (u64, u64)>,
-    /// Where touches are: their pattern, and how many accesses of this one are left.
-    pub cursors: BTreeMap<u32, TouchState>,
-    /// Of the choices that it makes.
-    pub draws: Rng,
     /// Why it does not run.
     pub waits: Wait,
+    /// What is left of the computation at hand; nothing of one that has not begun.
+    pub left: Picos,
+    /// Rounds left of the loops that it is in, innermost last.
+    pub loops: Vec<u64>,
+    more: Option<Box<More>>,
+}
+
+/// What a program remembers that touches, measures or draws.
+#[derive(Clone, Debug, Default)]
+struct More {
+    /// When what is measured began, innermost last.
+    marks: Vec<Picos>,
+    /// Where touches are, by their index: their pattern, and how many accesses of this one are left.
+    cursors: Vec<(u32, TouchState)>,
+    /// Of the choices that it makes.
+    draws: Option<Rng>,
 }
 
 /// A touch that is not over, or where the next one goes on.
@@ -35,7 +40,7 @@ pub(super) struct TouchState {
     pub overlap: Overlap,
 }
 
-/// What a process waits for.
+/// What a thread waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wait {
     /// Nothing: it runs or could.
@@ -46,32 +51,75 @@ pub(super) enum Wait {
     Vfork,
     /// A point in time.
     Time,
+    /// The ends of threads: of that name, or of all that it made.
+    Join(Option<u32>),
+    /// A semaphore.
+    Semaphore(u32),
+    /// Room in a pipe.
+    Send(u32),
+    /// A message.
+    Receive(u32),
 }
 
 impl Task {
-    /// The start of a program. `pid` tells apart the random numbers of processes.
-    pub fn new(next: Address, seed: u64, pid: u32) -> Self {
-        Self {
-            next,
-            loops: Vec::new(),
-            marks: Vec::new(),
-            regions: BTreeMap::new(),
-            cursors: BTreeMap::new(),
-            draws: Rng::stream(seed, "choose", u64::from(pid)),
-            waits: Wait::Nothing,
-        }
+    /// The start of a program.
+    pub fn new(next: Address) -> Self {
+        Self { next, waits: Wait::Nothing, left: Picos::ZERO, loops: Vec::new(), more: None }
     }
 
-    /// The execution by a child: at an address of its own, or with the parent's next instruction and all that the parent
+    /// The execution by a child: at an address of its own, or behind the maker's instruction and with all that the maker
     /// is in the middle of.
-    pub fn child(&self, next: Option<Address>, seed: u64, pid: u32) -> Self {
-        let mut child = Self::new(next.unwrap_or(self.next), seed, pid);
-        child.regions.clone_from(&self.regions);
-        if next.is_none() {
-            child.loops.clone_from(&self.loops);
-            child.marks.clone_from(&self.marks);
-            child.cursors.clone_from(&self.cursors);
+    pub fn child(&self, entry: Option<Address>) -> Self {
+        if let Some(entry) = entry {
+            return Self::new(entry);
+        }
+        let mut child = Self { next: self.next + 1, loops: self.loops.clone(), ..Self::new(0) };
+        if let Some(more) = &self.more {
+            let more = More { marks: more.marks.clone(), cursors: more.cursors.clone(), draws: None };
+            child.more = Some(Box::new(more));
         }
         child
+    }
+
+    fn more(&mut self) -> &mut More {
+        self.more.get_or_insert_default()
+    }
+
+    /// Notes when something that is measured began.
+    pub fn begin(&mut self, now: Picos) {
+        self.more().marks.push(now);
+    }
+
+    /// When what ends now began.
+    pub fn end(&mut self) -> Picos {
+        self.more().marks.pop().expect("what ends has begun")
+    }
+
+    /// A number below `bound`. `tid` tells apart the random numbers of threads.
+    pub fn draw(&mut self, bound: u32, seed: u64, tid: u32) -> u32 {
+        let draws = &mut self.more().draws;
+        draws.get_or_insert_with(|| Rng::stream(seed, "choose", tid.into())).below(bound)
+    }
+
+    /// Takes the state of a touch out.
+    pub fn take_cursor(&mut self, index: u32) -> Option<TouchState> {
+        let cursors = &mut self.more.as_mut()?.cursors;
+        let place = cursors.iter().position(|&(known, _)| known == index)?;
+        Some(cursors.swap_remove(place).1)
+    }
+
+    /// Puts it back.
+    pub fn put_cursor(&mut self, index: u32, state: TouchState) {
+        self.more().cursors.push((index, state));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_million_tasks_fit_into_memory() {
+        assert!(size_of::<Task>() <= 56, "{}", size_of::<Task>());
     }
 }

@@ -1,6 +1,6 @@
 //! Laws of runs, and what processes do to one another.
 
-use super::{Run, RunError};
+use super::{Run, RunError, RunOptions};
 use crate::base::Picos;
 use crate::memory::MachineConfig;
 use crate::workload::Scenario;
@@ -20,7 +20,7 @@ fn machine(cpus: u32, memory: &str) -> MachineConfig {
 
 fn run_on(machine: &MachineConfig, scenario: &Value, budget: u64) -> Result<Value, RunError> {
     let scenario = Scenario::from_json(&scenario.to_string())?;
-    let mut run = Run::new(machine.clone(), scenario, 1)?;
+    let mut run = Run::new(machine.clone(), scenario, &RunOptions { seed: 1, ..RunOptions::default() })?;
     let mut pieces = 0;
     while !run.advance(budget, Picos::NEVER)? {
         pieces += 1;
@@ -263,18 +263,77 @@ fn two_cpus_run_two_processes_at_once() {
 fn threads_have_stacks_of_their_own_with_a_guard_page() {
     let result = run(json!([
         {"op": "thread", "child": [{"op": "touch", "region": "stack", "offset": 4096 * 2040, "count": 8}]},
-        {"op": "wait_child"},
+        {"op": "join"},
         {"op": "touch", "region": "stack", "count": 4},
-        {"op": "thread", "child": [
-            {"op": "mmap", "region": "below", "size": 4096},
-            {"op": "touch", "region": "below"},
-            {"op": "touch", "region": "stack", "pattern": "list", "indices": [0, 2047]},
+        {"op": "fork", "child": [
+            {"op": "thread", "child": [
+                {"op": "mmap", "region": "below", "size": 4096},
+                {"op": "touch", "region": "below"},
+                {"op": "touch", "region": "stack", "pattern": "list", "indices": [0, 2047]},
+            ]},
+            {"op": "join"},
         ]},
         {"op": "wait_child"},
     ]));
-    assert_eq!(process(&result, 3)["faults"], json!({"first_touch": 8}));
-    assert_eq!(process(&result, 2)["faults"], json!({"first_touch": 4}));
-    assert_eq!(process(&result, 4)["faults"], json!({"first_touch": 3}));
+    assert_eq!(process(&result, 2)["faults"], json!({"first_touch": 12}));
+    assert_eq!(process(&result, 3)["faults"], json!({"first_touch": 3}));
     // The stack of the first thread has gone with it.
     assert!(result["memory"]["frames_peak"].as_u64().unwrap() < 40);
+}
+
+#[test]
+fn a_process_takes_its_threads_along() {
+    let result = run(json!([
+        {"op": "thread", "name": "worker", "child": [{"op": "repeat", "times": 1_000_000, "body": [{"op": "compute", "ns": 1000}]}]},
+        {"op": "thread", "name": "sleeper", "child": [{"op": "sleep", "ns": 1e12}]},
+        {"op": "compute", "ns": 1000},
+    ]));
+    assert!(result["makespan_ns"].as_f64().unwrap() < 1e7);
+    assert_eq!(result["scheduling"]["threads"], 3);
+    assert_eq!(result["deadlock"], json!([]));
+}
+
+#[test]
+fn joins_wait_for_names_or_for_all_that_were_made() {
+    let join = |name: Value| {
+        let result = run(json!([
+            {"op": "thread", "name": "short", "child": [{"op": "sleep", "ns": 1000}]},
+            {"op": "thread", "name": "long", "child": [{"op": "sleep", "ns": 5_000_000}]},
+            {"op": "measure", "name": "join", "body": [name]},
+        ]));
+        result["measures"]["join"]["total_ns"].as_f64().unwrap()
+    };
+    assert!(join(json!({"op": "join", "name": "short"})) < 1e5);
+    assert!(join(json!({"op": "join", "name": "long"})) > 4.9e6);
+    assert!(join(json!({"op": "join"})) > 4.9e6);
+    assert!(join(json!({"op": "join", "name": "nobody"})) < 1e3);
+}
+
+#[test]
+fn who_waits_for_ever_is_told() {
+    let itself = json!({"name": "test", "processes": [{"name": "p", "program": [
+        {"op": "thread", "name": "me", "child": [{"op": "join", "name": "me"}]}, {"op": "join"}]}]});
+    let error = run_on(&machine(1, "16MiB"), &itself, 1 << 20).unwrap_err();
+    assert_eq!(error.to_string(), "process 2 (p): thread me waits for its own end");
+    let result = run(json!([
+        {"op": "thread", "name": "a", "child": [{"op": "sleep", "ns": 1_000_000}, {"op": "join", "name": "b"}]},
+        {"op": "thread", "name": "b", "child": [{"op": "sleep", "ns": 1_000_000}, {"op": "join", "name": "a"}]},
+        {"op": "join"},
+    ]));
+    let waits: Vec<&str> =
+        result["deadlock"].as_array().unwrap().iter().map(|row| row["waits_for"].as_str().unwrap()).collect();
+    assert_eq!(waits, ["the threads that it made", "thread b", "thread a"]);
+    assert!(log(&result).contains("deadlock"), "{}", log(&result));
+}
+
+#[test]
+fn a_computation_that_ends_as_another_thread_comes_is_not_begun_again() {
+    let one = |name: &str, ns: u64, start: u64| json!({"name": name, "program": [{"op": "compute", "ns": ns}], "start_ns": start});
+    let scenario = json!({
+        "name": "tie",
+        "processes": [one("a", 10_000, 0), one("b", 1000, 5000), one("c", 1000, 10_000)],
+        "kernel": {"scheduler": "fifo"},
+    });
+    let result = run_on(&machine(1, "16MiB"), &scenario, 1 << 20).unwrap();
+    assert_eq!(result["ledger"]["user"], 12_000);
 }

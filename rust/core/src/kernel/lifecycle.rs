@@ -64,25 +64,50 @@ impl Kernel {
         self.clone_into(parent, self.costs.kernel.fork.clone_vm_ns)
     }
 
-    /// A thread as `pthread_create` makes it, as far as this floor knows threads: a child in the same address space with a
+    /// A thread as `pthread_create` makes it, for who drives a kernel by hand: a child in the same address space with a
     /// stack of its own, as large as the limit, and a guard page beneath.
     pub fn thread(&mut self, parent: Pid) -> Result<Pid, KernelError> {
-        let space = self.space_of(parent)?;
         self.check_limit(parent)?;
-        let fail = |error| KernelError::Map { pid: parent, error };
+        let (guard, end) = self.map_stack(parent, self.next_pid)?;
+        let child = self.clone_into(parent, self.costs.kernel.fork.thread_ns)?;
+        self.processes.get_mut(&child).expect("it was just made").thread_stack = Some((guard, end));
+        Ok(child)
+    }
+
+    /// Charges a process for a thread that it makes.
+    pub fn charge_thread(&mut self, pid: Pid) {
+        self.charge_call(pid, self.costs.kernel.fork.thread_ns);
+    }
+
+    /// Maps a stack as large as the limit, and a guard page beneath. `number` tells it apart from others. Returns the page
+    /// of the guard, and that behind the stack.
+    pub fn map_stack(&mut self, pid: Pid, number: u32) -> Result<(u64, u64), KernelError> {
+        let space = self.space_of(pid)?;
+        let fail = |error| KernelError::Map { pid, error };
         let pages = self.costs.kernel.stack_limit.bytes() >> 12;
         let guard = self.vm.space(space).gap(pages + 1, 0).map_err(fail)?;
-        let pid = self.next_pid;
-        let (names, parts) = ([format!("guard of {pid}"), format!("stack of {pid}")], [(guard, 1), (guard + 1, pages)]);
+        let names = [format!("guard of {number}"), format!("stack of {number}")];
+        let parts = [(guard, 1), (guard + 1, pages)];
         for (name, (start, pages)) in names.iter().zip(parts) {
             let is_guard = start == guard;
             let permissions = if is_guard { Permissions::NONE } else { Permissions::READ_WRITE };
             let request = MapRequest { name, start: Some(start), pages, permissions, page_order: 0, is_shared: false };
             self.vm.map(space, &request).map_err(fail)?;
         }
-        let child = self.clone_into(parent, self.costs.kernel.fork.thread_ns)?;
-        self.processes.get_mut(&child).expect("it was just made").thread_stack = Some((guard, guard + 1 + pages));
-        Ok(child)
+        Ok((guard, guard + 1 + pages))
+    }
+
+    /// Gives the stack of a thread back. Returns whether it could; stacks have small pages, so that it takes no memory.
+    pub fn unmap_stack(&mut self, pid: Pid, guard: u64) -> bool {
+        let Ok(space) = self.space_of(pid) else { return false };
+        let end = guard + 1 + (self.costs.kernel.stack_limit.bytes() >> 12);
+        let Ok(work) = self.vm.unmap(space, guard, end) else { return false };
+        let cost = self.costs.teardown(&work);
+        self.charge_call(pid, cost);
+        if work.invalidated > 0 {
+            self.forget(space, Some((guard, end)));
+        }
+        true
     }
 
     /// Replaces a process's memory by the image of a program.
@@ -227,6 +252,7 @@ impl Kernel {
         let space = process.space.take().expect("only a living process ends");
         let is_by_choice = matches!(end, End::Exit(_));
         process.state = State::Terminated;
+        self.ended.push(pid);
         process.end = Some(end);
         process.ended_at = Some(self.now);
         process.open_files.clear();

@@ -11,6 +11,7 @@ mod lifecycle;
 mod options;
 mod process;
 mod syscalls;
+mod thread;
 
 pub use costs::Costs;
 pub use error::KernelError;
@@ -19,6 +20,7 @@ pub use ledger::{Account, Ledger};
 pub use options::KernelOptions;
 pub use process::{End, INIT, Pid, Process, State};
 pub use syscalls::MapCall;
+pub use thread::{NO_CPU, Share, Thread, Tid};
 
 use crate::base::Picos;
 use crate::memory::config::MachineConfig;
@@ -69,8 +71,12 @@ pub struct Kernel {
     billed: Ledger,
     /// Processes that may go on, since it was last taken.
     woken: Vec<Pid>,
+    /// Processes that ended, since it was last taken.
+    ended: Vec<Pid>,
     /// By cpu: who runs there.
     running: Vec<Option<Pid>>,
+    /// The cpu that makes the call at hand; nobody says so who drives a kernel by hand.
+    caller: Option<usize>,
     /// Cpus that were interrupted, since it was last taken.
     interrupted: Vec<usize>,
     /// Translations that are no longer valid, since it was last taken.
@@ -107,7 +113,9 @@ impl Kernel {
             bill: Ledger::default(),
             billed: Ledger::default(),
             woken: Vec::new(),
+            ended: Vec::new(),
             running: vec![None; machine.cpus as usize],
+            caller: None,
             interrupted: Vec::new(),
             shootdowns: Vec::new(),
             log: Vec::new(),
@@ -167,6 +175,11 @@ impl Kernel {
         self.now = now;
     }
 
+    /// Tells which cpu makes the calls that follow.
+    pub fn set_caller(&mut self, cpu: usize) {
+        self.caller = Some(cpu);
+    }
+
     /// Tells who runs on a cpu.
     pub fn set_running(&mut self, cpu: usize, pid: Option<Pid>) {
         self.running[cpu] = pid;
@@ -180,7 +193,7 @@ impl Kernel {
     /// The same where an access is all that happened since then: the fault and its copying. Nothing if more happened, and
     /// then the whole bill waits.
     pub fn take_fault_bill(&mut self) -> Option<(Picos, Picos)> {
-        if !self.woken.is_empty() {
+        if !self.woken.is_empty() || !self.ended.is_empty() {
             return None;
         }
         let take = |time: &mut Picos| std::mem::take(time);
@@ -190,6 +203,11 @@ impl Kernel {
     /// Processes that calls have made ready since this was last asked.
     pub fn take_woken(&mut self) -> Vec<Pid> {
         std::mem::take(&mut self.woken)
+    }
+
+    /// Processes that calls have ended since this was last asked.
+    pub fn take_ended(&mut self) -> Vec<Pid> {
+        std::mem::take(&mut self.ended)
     }
 
     /// Cpus that calls have interrupted since this was last asked, each as often as it was.

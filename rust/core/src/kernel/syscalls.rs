@@ -153,16 +153,12 @@ impl Kernel {
         }
         let ceiling = u64::from(self.costs.kernel.shootdown.flush_ceiling_pages);
         self.forget(space, (range.1 - range.0 <= ceiling).then_some(range));
-        let runs_here = |other: &Pid| {
-            *other != pid && self.processes.get(other).is_some_and(|process| process.space == Some(space))
+        let is_here = |pid: &Pid| self.processes.get(pid).is_some_and(|process| process.space == Some(space));
+        let running = self.running.iter().enumerate().filter(|(_, running)| running.as_ref().is_some_and(is_here));
+        let others: Vec<usize> = match self.caller {
+            Some(caller) => running.map(|(cpu, _)| cpu).filter(|&cpu| cpu != caller).collect(),
+            None => running.filter(|(_, running)| **running != Some(pid)).map(|(cpu, _)| cpu).collect(),
         };
-        let others: Vec<usize> = self
-            .running
-            .iter()
-            .enumerate()
-            .filter(|(_, running)| running.as_ref().is_some_and(runs_here))
-            .map(|(cpu, _)| cpu)
-            .collect();
         let cost = self.costs.shootdown(pages, others.len() as u64);
         self.charge_call(pid, cost);
         self.interrupted.extend(others);

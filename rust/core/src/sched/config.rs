@@ -1,11 +1,12 @@
 //! Policies as users write them.
 
+use super::Scheduler;
 use super::policies::{
     Cfs, CfsConfig, Eevdf, EevdfConfig, Fifo, FifoConfig, Lottery, LotteryConfig, Mlfq, MlfqConfig, Priority,
     PriorityConfig, RoundRobin, RoundRobinConfig, Sjf, SjfConfig, Stcf, StcfConfig, Stride, StrideConfig,
 };
 use crate::base::{ConfigError, Picos};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// A policy with its numbers: `{"round-robin": {"time_slice_us": 10000}}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,30 +23,6 @@ pub enum PolicyConfig {
     Priority(PriorityConfig),
     Cfs(CfsConfig),
     Eevdf(EevdfConfig),
-}
-
-impl PolicyConfig {
-    /// Holds the rules of a policy.
-    ///
-    /// # Errors
-    /// The first that is broken, with its path and the value.
-    pub fn check(&self) -> Result<(), ConfigError> {
-        match self {
-            Self::Fifo(_) | Self::Sjf(_) | Self::Stcf(_) => Ok(()),
-            Self::RoundRobin(config) => config.check(),
-            Self::Mlfq(config) => config.check(),
-            Self::Lottery(config) => config.check(),
-            Self::Stride(config) => config.check(),
-            Self::Priority(config) => config.check(),
-            Self::Cfs(config) => config.check(),
-            Self::Eevdf(config) => config.check(),
-        }
-    }
-
-    /// Whether every cpu has a queue of its own, since the policy keeps account of one running task.
-    pub const fn is_per_cpu(&self) -> bool {
-        matches!(self, Self::Cfs(_) | Self::Eevdf(_))
-    }
 }
 
 /// Calls a function that is generic over the policy with a maker of its queues: of cpus, seed and number of the queue.
@@ -94,6 +71,47 @@ macro_rules! with_policy {
             }
         }
     };
+}
+
+impl PolicyConfig {
+    /// Holds the rules of a policy.
+    ///
+    /// # Errors
+    /// The first that is broken, with its path and the value.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        match self {
+            Self::Fifo(_) | Self::Sjf(_) | Self::Stcf(_) => Ok(()),
+            Self::RoundRobin(config) => config.check(),
+            Self::Mlfq(config) => config.check(),
+            Self::Lottery(config) => config.check(),
+            Self::Stride(config) => config.check(),
+            Self::Priority(config) => config.check(),
+            Self::Cfs(config) => config.check(),
+            Self::Eevdf(config) => config.check(),
+        }
+    }
+
+    /// Reads a policy, or its name alone for the usual numbers.
+    ///
+    /// # Errors
+    /// There is no such policy, or it has no such number.
+    pub fn by_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut tree = serde_json::Value::deserialize(deserializer)?;
+        if let serde_json::Value::String(name) = tree {
+            tree = serde_json::json!({ name: {} });
+        }
+        serde_json::from_value(tree).map_err(serde::de::Error::custom)
+    }
+
+    /// A run queue under the policy: of a machine with so many cpus, with the random numbers of a seed, by its number.
+    pub fn queue(&self, cpus: u32, seed: u64, index: u64) -> Box<dyn Scheduler + Send> {
+        with_policy!(self, make => Box::new(make(cpus, seed, index)))
+    }
+
+    /// Whether every cpu has a queue of its own, since the policy keeps account of one running task.
+    pub const fn is_per_cpu(&self) -> bool {
+        matches!(self, Self::Cfs(_) | Self::Eevdf(_))
+    }
 }
 
 /// A simulation of jobs under the policy that a configuration names.

@@ -6,7 +6,7 @@ use super::metrics::Cell;
 use super::point::{Chunk, Point};
 use super::ready::Ready;
 use crate::base::Picos;
-use crate::engine::Run;
+use crate::engine::{Run, RunOptions};
 use crate::replay::{Replay, ReplayResult};
 use serde_json::{Map, Value};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -81,7 +81,8 @@ impl Job {
             Target::Simulate => {
                 let scenario = &ready.scenario.as_ref().expect("a simulation has a scenario").value;
                 let machine = ready.machine.value.clone();
-                let mut run = Run::new(machine, scenario.clone(), seed).map_err(|error| error.to_string())?;
+                let mut run = Run::new(machine, scenario.clone(), &RunOptions { seed, ..RunOptions::default() })
+                    .map_err(|error| error.to_string())?;
                 while !run.advance(EVENTS_PER_SLICE, Picos::NEVER).map_err(|error| error.to_string())? {
                     if stop.load(Ordering::Relaxed) {
                         return Ok(None);

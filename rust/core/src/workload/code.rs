@@ -30,12 +30,28 @@ pub enum Instruction {
     Touch(u32),
     /// Makes a child, which begins at an address or with the next instruction.
     Child(ChildKind, Option<Address>),
+    /// Makes a thread: an index into [`Code::threads`].
+    Thread(u32),
+    /// Waits for threads of a name, an index into [`Code::names`], or for all that this one made.
+    Join(Option<u32>),
+    /// Lets others run.
+    YieldNow,
+    /// Takes one of a semaphore.
+    Acquire(u32),
+    /// Adds one to a semaphore.
+    Release(u32),
+    /// Writes so many bytes to a pipe.
+    Send(u32, u64),
+    /// Reads a message from a pipe.
+    Recv(u32),
     /// Makes a child with a fresh image.
     Spawn(String, Address),
     /// Replaces the image.
     Exec(String, Address),
     /// Ends the process.
     Exit(i32),
+    /// The end of a program: that of a thread, and of its process if it is the first.
+    Finish,
     /// Waits for one child; is repeated until there is none if `all`.
     Wait {
         /// Whether all are waited for.
@@ -74,8 +90,30 @@ pub enum ChildKind {
     Vfork,
     /// In the same one.
     CloneVm,
-    /// In the same one, as a thread.
-    Thread,
+}
+
+/// A thread to be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ThreadCode {
+    /// Where it begins; with the next instruction if absent.
+    pub entry: Option<Address>,
+    /// An index into [`Code::names`].
+    pub name: Option<u32>,
+    /// Who it is to the scheduler.
+    pub attributes: Attributes,
+}
+
+/// What a scheduler is told of a thread; what is absent is as it is of who makes it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Attributes {
+    /// From -20 to 19.
+    pub nice: Option<i8>,
+    /// Its tickets in a lottery.
+    pub tickets: Option<u32>,
+    /// How urgent it is.
+    pub priority: Option<u32>,
+    /// A bit for each cpu that it may run on.
+    pub affinity: Option<u64>,
 }
 
 /// What mmap is told.
@@ -130,6 +168,14 @@ pub struct Code {
     pub instructions: Vec<Instruction>,
     /// What `Touch` refers to.
     pub touches: Vec<TouchCode>,
+    /// What `Thread` refers to.
+    pub threads: Vec<ThreadCode>,
     /// Names of what is measured, in order of first mention.
     pub measures: Vec<String>,
+    /// Names of threads.
+    pub names: Vec<String>,
+    /// Names of semaphores.
+    pub semaphores: Vec<String>,
+    /// Names of pipes.
+    pub channels: Vec<String>,
 }

@@ -1,7 +1,7 @@
 //! From ops to code. All rules that an op has to keep are held here.
 
-use super::code::{Address, ChildKind, Code, Instruction, Mmap, Range, TouchCode};
-use super::op::{Op, Part, Touch};
+use super::code::{Address, Attributes, ChildKind, Code, Instruction, Mmap, Range, ThreadCode, TouchCode};
+use super::op::{Op, Part, Thread, Touch};
 use super::pattern::Pattern;
 use crate::base::ConfigError;
 use crate::memory::config::Size;
@@ -9,6 +9,15 @@ use crate::vm::address_space::Permissions;
 
 /// Bodies within bodies.
 const DEPTH_MAX: usize = 32;
+
+/// The most tickets.
+const SHARE_MAX: u32 = 1 << 24;
+
+/// The most cpus of a machine.
+const CPUS_MAX: u32 = 64;
+
+/// What a pipe holds: 16 pages, as Linux' do.
+pub const PIPE_BYTES: u64 = 64 << 10;
 
 /// The largest region: that of user space.
 const REGION_MAX: u64 = 1 << 47;
@@ -34,11 +43,12 @@ impl Compiler<'_> {
         let mut later = Vec::new();
         let start = self.here();
         self.body(program, path, &mut later)?;
-        self.emit(Instruction::Exit(0));
+        self.emit(Instruction::Finish);
         for (at, program, path) in later {
             let entry = self.program(&program, &path)?;
             match &mut self.code.instructions[at as usize] {
                 Instruction::Child(_, address) => *address = Some(entry),
+                Instruction::Thread(thread) => self.code.threads[*thread as usize].entry = Some(entry),
                 Instruction::Spawn(_, address) | Instruction::Exec(_, address) => *address = entry,
                 other => unreachable!("{other:?} has no program"),
             }
@@ -96,7 +106,32 @@ impl Compiler<'_> {
             Op::Fork { child } => self.child(ChildKind::Fork, child.as_ref(), path, later),
             Op::Vfork { child } => self.child(ChildKind::Vfork, child.as_ref(), path, later),
             Op::CloneVm { child } => self.child(ChildKind::CloneVm, child.as_ref(), path, later),
-            Op::Thread { child } => self.child(ChildKind::Thread, child.as_ref(), path, later),
+            Op::Thread(thread) => self.thread(thread, path, later)?,
+            Op::Join { name } => {
+                let name = name.as_deref().map(|name| named(&mut self.code.names, name, &format!("{path}.name")));
+                self.emit(Instruction::Join(name.transpose()?))
+            }
+            Op::YieldNow {} => self.emit(Instruction::YieldNow),
+            Op::Acquire { semaphore } => {
+                let semaphore = named(&mut self.code.semaphores, semaphore, &format!("{path}.semaphore"))?;
+                self.emit(Instruction::Acquire(semaphore))
+            }
+            Op::Release { semaphore } => {
+                let semaphore = named(&mut self.code.semaphores, semaphore, &format!("{path}.semaphore"))?;
+                self.emit(Instruction::Release(semaphore))
+            }
+            Op::Send { channel, bytes } => {
+                if !(1..=PIPE_BYTES).contains(bytes) {
+                    let rule = format!("must be 1 to {PIPE_BYTES}, what a pipe holds");
+                    return Err(ConfigError::new(format!("{path}.bytes"), rule, bytes));
+                }
+                let channel = named(&mut self.code.channels, channel, &format!("{path}.channel"))?;
+                self.emit(Instruction::Send(channel, *bytes))
+            }
+            Op::Recv { channel } => {
+                let channel = named(&mut self.code.channels, channel, &format!("{path}.channel"))?;
+                self.emit(Instruction::Recv(channel))
+            }
             Op::Spawn { name, program } => {
                 let at = self.emit(Instruction::Spawn(name.clone(), 0));
                 later.push((at, program.clone(), format!("{path}.program")));
@@ -122,13 +157,7 @@ impl Compiler<'_> {
             }
             Op::Choose { weights, bodies } => self.choose(weights, bodies, path, later)?,
             Op::Measure { name, body } => {
-                check_region(path, name)?;
-                let known = self.code.measures.iter().position(|known| known == name);
-                let measure = known.unwrap_or_else(|| {
-                    self.code.measures.push(name.clone());
-                    self.code.measures.len() - 1
-                });
-                let measure = index(measure);
+                let measure = named(&mut self.code.measures, name, path)?;
                 self.emit(Instruction::Begin(measure));
                 self.body(body, &format!("{path}.body"), later)?;
                 self.emit(Instruction::End(measure))
@@ -149,6 +178,23 @@ impl Compiler<'_> {
             later.push((at, child.clone(), format!("{path}.child")));
         }
         at
+    }
+
+    fn thread(
+        &mut self,
+        thread: &Thread,
+        path: &str,
+        later: &mut Vec<(Address, Vec<Op>, String)>,
+    ) -> Result<Address, ConfigError> {
+        let name = thread.name.as_deref().map(|name| named(&mut self.code.names, name, &format!("{path}.name")));
+        let Thread { nice, tickets, priority, ref affinity, .. } = *thread;
+        let attributes = attributes(path, nice, tickets, priority, affinity.as_deref())?;
+        self.code.threads.push(ThreadCode { entry: None, name: name.transpose()?, attributes });
+        let at = self.emit(Instruction::Thread(index(self.code.threads.len() - 1)));
+        if let Some(child) = &thread.child {
+            later.push((at, child.clone(), format!("{path}.child")));
+        }
+        Ok(at)
     }
 
     fn choose(
@@ -210,6 +256,51 @@ impl Compiler<'_> {
 
 fn index(length: usize) -> u32 {
     u32::try_from(length).expect("a program that fits into memory has below 2^32 parts")
+}
+
+/// The index of a name, which is added if it is new.
+fn named(names: &mut Vec<String>, name: &str, path: &str) -> Result<u32, ConfigError> {
+    check_region(path, name)?;
+    let known = names.iter().position(|known| known == name);
+    Ok(index(known.unwrap_or_else(|| {
+        names.push(name.to_owned());
+        names.len() - 1
+    })))
+}
+
+/// Checks what a scheduler is to be told of a thread.
+///
+/// # Errors
+/// The first rule that is broken, with its path and the value.
+pub(super) fn attributes(
+    path: &str,
+    nice: Option<i32>,
+    tickets: Option<u32>,
+    priority: Option<u32>,
+    affinity: Option<&[u32]>,
+) -> Result<Attributes, ConfigError> {
+    if let Some(nice) = nice.filter(|nice| !(-20..=19).contains(nice)) {
+        return Err(ConfigError::new(format!("{path}.nice"), "must be -20 to 19", nice));
+    }
+    if let Some(tickets) = tickets.filter(|tickets| !(1..=SHARE_MAX).contains(tickets)) {
+        return Err(ConfigError::new(format!("{path}.tickets"), "must be 1 to 2^24", tickets));
+    }
+    let mut mask = 0;
+    for cpu in affinity.unwrap_or_default() {
+        if *cpu >= CPUS_MAX {
+            return Err(ConfigError::new(format!("{path}.affinity"), "must name cpus below 64", cpu));
+        }
+        mask |= 1_u64 << cpu;
+    }
+    if affinity.is_some() && mask == 0 {
+        return Err(ConfigError::new(format!("{path}.affinity"), "must name at least one cpu", "[]"));
+    }
+    Ok(Attributes {
+        nice: nice.map(|nice| i8::try_from(nice).expect("a nice value")),
+        tickets,
+        priority,
+        affinity: affinity.map(|_| mask),
+    })
 }
 
 fn check_region(path: &str, name: &str) -> Result<(), ConfigError> {

@@ -9,6 +9,7 @@ pub mod pattern;
 pub mod scenario;
 
 pub use code::{Code, Instruction};
+pub use compile::PIPE_BYTES;
 pub use op::Op;
 pub use pattern::Cursor;
 pub use scenario::Scenario;

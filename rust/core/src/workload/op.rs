@@ -86,11 +86,38 @@ pub enum Op {
         #[serde(default)]
         child: Option<Vec<Op>>,
     },
-    /// The same, as `pthread_create` makes it.
-    Thread {
-        /// What the child runs.
+    /// A thread of the same process, as `pthread_create` makes it.
+    Thread(Box<Thread>),
+    /// Waits until threads of the process have ended.
+    Join {
+        /// Those of this name; all that this thread has made if absent.
         #[serde(default)]
-        child: Option<Vec<Op>>,
+        name: Option<String>,
+    },
+    /// Lets others run.
+    YieldNow {},
+    /// Takes one of a semaphore, or waits for it.
+    Acquire {
+        /// Its name, the same in all processes.
+        semaphore: String,
+    },
+    /// Adds one to a semaphore, and wakes who waits for it.
+    Release {
+        /// Its name.
+        semaphore: String,
+    },
+    /// Writes a message to a pipe, or waits for room.
+    Send {
+        /// Its name, the same in all processes.
+        channel: String,
+        /// How long the message is.
+        #[serde(default = "one")]
+        bytes: u64,
+    },
+    /// Reads a message from a pipe, or waits for one.
+    Recv {
+        /// Its name.
+        channel: String,
     },
     /// A child with a fresh image.
     Spawn {
@@ -141,6 +168,24 @@ pub enum Op {
         /// What is measured.
         body: Vec<Op>,
     },
+}
+
+/// A thread to be made. What is absent is as it is of who makes it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Thread {
+    /// What it runs; what its maker runs if absent.
+    pub child: Option<Vec<Op>>,
+    /// What `join` calls it.
+    pub name: Option<String>,
+    /// From -20, first, to 19.
+    pub nice: Option<i32>,
+    /// Its tickets in a lottery.
+    pub tickets: Option<u32>,
+    /// How urgent it is: smaller goes first.
+    pub priority: Option<u32>,
+    /// The cpus that it may run on.
+    pub affinity: Option<Vec<u32>>,
 }
 
 /// A part of a region.

@@ -15,8 +15,10 @@ pub struct Pattern {
     stream: String,
 }
 
+/// The order of units, checked.
 #[derive(Clone, Debug, PartialEq)]
-enum Order {
+#[allow(missing_docs, reason = "each is documented where a program names it")]
+pub enum Order {
     Sequential,
     Strided(u64),
     Uniform,
@@ -59,6 +61,16 @@ impl Pattern {
             PatternKind::List => Order::List(touch.indices.clone().into()),
         };
         Ok(Self { order, is_scattered: touch.scatter, stream: touch.stream.clone() })
+    }
+
+    /// The order of its units.
+    pub fn order(&self) -> &Order {
+        &self.order
+    }
+
+    /// Whether units lie at places drawn from the seed.
+    pub fn is_scattered(&self) -> bool {
+        self.is_scattered
     }
 
     /// How many accesses a touch makes that does not say: as many as there are units, or as are listed.

@@ -1,5 +1,6 @@
 //! A scenario: processes with their programs, and what the kernel is to do differently.
 
+use super::code::Attributes;
 use super::op::Op;
 use crate::base::{ConfigError, Picos};
 use crate::kernel::KernelOptions;
@@ -14,6 +15,8 @@ pub enum Fidelity {
     None,
     /// Every access goes through TLBs, page walks and caches.
     Addresses,
+    /// Working sets and what of them survives: a switch or a run of accesses costs the same whatever its length.
+    Footprint,
 }
 
 /// One process at the start.
@@ -27,6 +30,35 @@ pub struct ProcessSpec {
     /// When it starts.
     #[serde(default)]
     pub start_ns: Picos,
+    /// How many there are of it.
+    #[serde(default = "one")]
+    pub copies: u32,
+    /// From -20, first, to 19.
+    #[serde(default)]
+    pub nice: Option<i32>,
+    /// Its tickets in a lottery.
+    #[serde(default)]
+    pub tickets: Option<u32>,
+    /// How urgent it is: smaller goes first.
+    #[serde(default)]
+    pub priority: Option<u32>,
+    /// The cpus that it may run on.
+    #[serde(default)]
+    pub affinity: Option<Vec<u32>>,
+}
+
+impl ProcessSpec {
+    /// What a scheduler is told of its first thread.
+    ///
+    /// # Errors
+    /// The first rule that is broken, with its path and the value.
+    pub fn attributes(&self, path: &str) -> Result<Attributes, ConfigError> {
+        super::compile::attributes(path, self.nice, self.tickets, self.priority, self.affinity.as_deref())
+    }
+}
+
+fn one() -> u32 {
+    1
 }
 
 /// A set of processes.

@@ -18,20 +18,26 @@ pub struct KernelConfig {
     pub region_ns: Picos,
     /// One page-table entry that mprotect changes.
     pub pte_change_ns: Picos,
-    /// A switch of processes.
-    pub context_switch_ns: Picos,
-    /// How long a process runs while others wait.
-    pub time_slice_ns: Picos,
     /// A signal: sent and delivered.
     pub signal_ns: Picos,
     /// Processes that may exist at a time, zombies included.
     pub processes_max: u32,
+    /// Threads that may exist at a time, first ones of processes included.
+    pub threads_max: u32,
     /// Levels of page tables, 4 or 5.
     pub page_table_levels: u32,
     /// The most that a stack grows to.
     pub stack_limit: Size,
     /// Swap space; 0 for none.
     pub swap_size: Size,
+    /// Context switches.
+    pub switch: SwitchCosts,
+    /// The timer.
+    pub timer: TimerConfig,
+    /// Waiting for one another.
+    pub sync: SyncCosts,
+    /// What the kernel's own data takes of caches.
+    pub footprint: FootprintConfig,
     /// Faults.
     pub fault: FaultCosts,
     /// New processes.
@@ -40,6 +46,76 @@ pub struct KernelConfig {
     pub teardown: TeardownCosts,
     /// Invalidation of translations.
     pub shootdown: ShootdownCosts,
+}
+
+/// What a context switch costs, step by step: an interrupt or a system call brings the cpu into the kernel; then it saves,
+/// picks, restores and returns. Caches are warm: what they miss comes on top.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SwitchCosts {
+    /// Putting the registers of the one that leaves away.
+    pub save_ns: Picos,
+    /// Choosing who runs.
+    pub pick_ns: Picos,
+    /// Stack and registers of the one that comes.
+    pub restore_ns: Picos,
+    /// Back to the program.
+    pub return_ns: Picos,
+    /// Another address space: loading its root.
+    pub space_ns: Picos,
+    /// An address space without an identifier that TLBs know: dropping translations.
+    pub flush_ns: Picos,
+    /// Address spaces that the TLBs of a cpu tell apart, given out in turn; 0 if every change drops all translations.
+    pub asids: u32,
+    /// Beginning to wait: off the run queue.
+    pub block_ns: Picos,
+    /// Waking another: onto a run queue.
+    pub wake_ns: Picos,
+    /// What waking costs more where the queue had really let go of the one that waits: EEVDF keeps who slept while it was
+    /// ahead.
+    pub dequeue_ns: Picos,
+    /// From waking a thread on another cpu, which idles, until that one begins.
+    pub wake_remote_ns: Picos,
+}
+
+/// The timer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TimerConfig {
+    /// Its period; 0 if there is none. Idle cpus take no ticks.
+    pub tick_ns: Picos,
+    /// What a tick takes of who runs.
+    pub interrupt_ns: Picos,
+}
+
+/// System calls by which threads wait for one another, without blocking and waking.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SyncCosts {
+    /// `futex(FUTEX_WAKE)` that finds nobody.
+    pub futex_wake_ns: Picos,
+    /// `futex(FUTEX_WAIT)` that need not wait.
+    pub futex_wait_ns: Picos,
+    /// A write to a pipe that has room.
+    pub pipe_write_ns: Picos,
+    /// A read from a pipe that has something.
+    pub pipe_read_ns: Picos,
+}
+
+/// Data of the kernel that its paths go through.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FootprintConfig {
+    /// Of a cpu: run queue, timers, counters. At each switch and tick.
+    pub cpu: Size,
+    /// Of a thread: control block and kernel stack. When it is switched to.
+    pub thread: Size,
+    /// Of an address space, when it is switched to.
+    pub space: Size,
+    /// Of a thread, at each system call that waits, wakes or yields.
+    pub syscall: Size,
+    /// How many of its misses the kernel has under way at a time.
+    pub mlp: u32,
 }
 
 /// What faults cost, from the access to its return.
@@ -146,17 +222,62 @@ impl Default for KernelConfig {
             map_ns: ns(700),
             region_ns: ns(200),
             pte_change_ns: ns(20),
-            context_switch_ns: ns(1000),
-            time_slice_ns: ns(4_000_000),
             signal_ns: ns(250),
             processes_max: 32_768,
+            threads_max: 1 << 22,
             page_table_levels: 4,
             stack_limit: Size::from_bytes(8 << 20),
             swap_size: Size::from_bytes(0),
+            switch: SwitchCosts::default(),
+            timer: TimerConfig::default(),
+            sync: SyncCosts::default(),
+            footprint: FootprintConfig::default(),
             fault: FaultCosts::default(),
             fork: ForkCosts::default(),
             teardown: TeardownCosts::default(),
             shootdown: ShootdownCosts::default(),
+        }
+    }
+}
+
+impl Default for SwitchCosts {
+    fn default() -> Self {
+        Self {
+            save_ns: ns(100),
+            pick_ns: ns(85),
+            restore_ns: ns(200),
+            return_ns: ns(40),
+            space_ns: ns(120),
+            flush_ns: ns(250),
+            asids: 6,
+            block_ns: ns(40),
+            wake_ns: ns(110),
+            dequeue_ns: ns(400),
+            wake_remote_ns: ns(3000),
+        }
+    }
+}
+
+impl Default for TimerConfig {
+    fn default() -> Self {
+        Self { tick_ns: ns(4_000_000), interrupt_ns: ns(2500) }
+    }
+}
+
+impl Default for SyncCosts {
+    fn default() -> Self {
+        Self { futex_wake_ns: ns(105), futex_wait_ns: ns(150), pipe_write_ns: ns(180), pipe_read_ns: ns(180) }
+    }
+}
+
+impl Default for FootprintConfig {
+    fn default() -> Self {
+        Self {
+            cpu: Size::from_bytes(4 << 10),
+            thread: Size::from_bytes(8 << 10),
+            space: Size::from_bytes(1 << 10),
+            syscall: Size::from_bytes(1 << 10),
+            mlp: 4,
         }
     }
 }

@@ -12,6 +12,7 @@ mod parse;
 mod set;
 mod size;
 
+use crate::base::Picos;
 pub use check::RegionRef;
 pub use kernel::KernelConfig;
 pub use page_walk::{PageWalkConfig, StructureCacheConfig};
@@ -197,6 +198,12 @@ pub struct CacheConfig {
     /// Load-to-use latency; by position if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latency_cycles: Option<u32>,
+    /// What a line takes at least to come in, however many are in flight: of independent accesses of a program.
+    #[serde(default)]
+    pub line_fill_ns: Picos,
+    /// What a line that is written takes more: another one, dirty, has to go out.
+    #[serde(default)]
+    pub line_write_back_ns: Picos,
     /// Prefetcher that fills this level.
     #[serde(default)]
     pub prefetcher: PrefetcherKind,
@@ -255,6 +262,8 @@ pub struct MachineConfig {
     pub page_walk: Option<PageWalkConfig>,
     /// Independent accesses in flight.
     pub mlp: u32,
+    /// The same of accesses of a program in order, which prefetchers run ahead of; 0 for `mlp`.
+    pub stream_mlp: u32,
     /// Where pages lie in physical memory.
     pub placement: Placement,
     /// Page size where no region says otherwise.
@@ -284,6 +293,7 @@ impl Default for MachineConfig {
             page_walk_cycles: 30,
             page_walk: None,
             mlp: 1,
+            stream_mlp: 0,
             placement: Placement::default(),
             page_size: PageSize::default(),
             memory_size: Size::from_bytes(64 << 30),

@@ -14,6 +14,8 @@ pub(super) struct Kind {
     pub walk_cycles: f64,
     pub is_dependent: bool,
     pub is_write: bool,
+    /// They come in order, and prefetchers run ahead.
+    pub is_stream: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -37,6 +39,7 @@ impl Footprint {
             page: PAGES.iter().position(|&page| page == profile.page).expect("all page sizes are listed"),
             is_dependent: profile.is_dependent,
             is_write: profile.is_write,
+            is_stream: !profile.is_scattered && matches!(profile.pattern, Pattern::Sequential | Pattern::Strided(_)),
         };
         self.kinds.push(kind);
         let place = u32::try_from(self.kinds.len() - 1).expect("fewer than 2^32 kinds");

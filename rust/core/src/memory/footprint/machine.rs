@@ -39,6 +39,7 @@ pub(super) struct Machine {
     pub transfer: f64,
     pub walk: Walk,
     pub mlp: f64,
+    pub stream_mlp: f64,
     pub is_coherent: bool,
 }
 
@@ -82,6 +83,7 @@ impl Machine {
             transfer: config.transfer_cycles.into(),
             walk: walk(config, &data),
             mlp: config.mlp.into(),
+            stream_mlp: if config.stream_mlp == 0 { config.mlp } else { config.stream_mlp }.into(),
             is_coherent: cpus > 1 && config.coherence == crate::memory::config::Coherence::Mesi,
         };
         let mut recencies = Vec::new();

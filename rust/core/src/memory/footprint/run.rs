@@ -137,7 +137,11 @@ impl Footprint {
     /// each cycle.
     #[inline]
     fn price(&self, kind: &Kind, accesses: f64, hit: f64, stall: f64, translation: f64, expected: &mut Expected) {
-        let mlp = if kind.is_dependent { 1.0 } else { self.machine.mlp };
+        let mlp = match (kind.is_dependent, kind.is_stream) {
+            (true, _) => 1.0,
+            (false, true) => self.machine.stream_mlp,
+            (false, false) => self.machine.mlp,
+        };
         let whole = accesses * hit + stall + translation;
         let cycles = if kind.is_dependent { whole } else { (whole / mlp).max(accesses) };
         // Of an access, the latency of a hit is its own time, and at least the cycle in which it begins.

@@ -76,6 +76,7 @@ impl MachineConfig {
         check_latency("transfer_cycles", self.transfer_cycles)?;
         check_latency("page_walk_cycles", self.page_walk_cycles)?;
         check_range("mlp", self.mlp, 1, MLP_MAX)?;
+        check_range("stream_mlp", self.stream_mlp, 0, MLP_MAX)?;
         self.check_memory_size()?;
         if self.caches.is_empty() && self.tlbs.is_empty() {
             return Err(ConfigError::new("caches", "must hold at least one cache if tlbs is empty too", "[]"));

@@ -1,0 +1,178 @@
+//! Waiting for one another: semaphores on a futex, pipes, and the ends of threads.
+//!
+//! Who is woken has what it waited for: a semaphore's unit or a pipe's message is handed over in the order of waiting.
+
+use super::execute::Step;
+use super::run::{Run, RunError};
+use super::task::Wait;
+use crate::base::Picos;
+use crate::kernel::{Account, State, Tid};
+use crate::workload::PIPE_BYTES;
+use std::collections::VecDeque;
+
+/// A semaphore.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Semaphore {
+    count: u64,
+    waiting: VecDeque<Tid>,
+}
+
+/// A pipe: the lengths of its messages.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Pipe {
+    messages: VecDeque<u64>,
+    bytes: u64,
+    readers: VecDeque<Tid>,
+    /// Who waits for room, and for how much.
+    writers: VecDeque<(Tid, u64)>,
+}
+
+impl Run {
+    /// Takes one of a semaphore. Nobody goes into the kernel for one that is there.
+    pub(super) fn acquire(&mut self, cpu: usize, tid: Tid, index: u32) -> Step {
+        let semaphore = &mut self.semaphores[index as usize];
+        if semaphore.count > 0 {
+            semaphore.count -= 1;
+            return Step::Next;
+        }
+        semaphore.waiting.push_back(tid);
+        self.call(cpu, tid, self.machine.kernel.sync.futex_wait_ns);
+        self.sleep(cpu, tid, Wait::Semaphore(index))
+    }
+
+    /// Adds one to a semaphore. Only for who waits it takes a call.
+    pub(super) fn release(&mut self, cpu: usize, tid: Tid, index: u32) {
+        let Some(waiting) = self.first_waiting(index) else {
+            let semaphore = &mut self.semaphores[index as usize];
+            semaphore.count = semaphore.count.saturating_add(1);
+            return;
+        };
+        self.call(cpu, tid, self.machine.kernel.sync.futex_wake_ns);
+        self.wake(waiting, cpu);
+    }
+
+    fn first_waiting(&mut self, index: u32) -> Option<Tid> {
+        let waiting = &mut self.semaphores[index as usize].waiting;
+        loop {
+            let tid = waiting.pop_front()?;
+            if self.threads[tid.index()].is_alive() {
+                return Some(tid);
+            }
+        }
+    }
+
+    /// Writes a message to a pipe.
+    pub(super) fn send(&mut self, cpu: usize, tid: Tid, index: u32, bytes: u64) -> Step {
+        self.call(cpu, tid, self.machine.kernel.sync.pipe_write_ns);
+        let threads = &self.threads;
+        let pipe = &mut self.pipes[index as usize];
+        while let Some(reader) = pipe.readers.pop_front() {
+            if threads[reader.index()].is_alive() {
+                self.wake(reader, cpu);
+                return Step::Next;
+            }
+        }
+        if pipe.bytes + bytes > PIPE_BYTES || pipe.writers.iter().any(|(writer, _)| threads[writer.index()].is_alive())
+        {
+            pipe.writers.push_back((tid, bytes));
+            return self.sleep(cpu, tid, Wait::Send(index));
+        }
+        pipe.bytes += bytes;
+        pipe.messages.push_back(bytes);
+        Step::Next
+    }
+
+    /// Reads a message from a pipe.
+    pub(super) fn receive(&mut self, cpu: usize, tid: Tid, index: u32) -> Step {
+        self.call(cpu, tid, self.machine.kernel.sync.pipe_read_ns);
+        let pipe = &mut self.pipes[index as usize];
+        let Some(bytes) = pipe.messages.pop_front() else {
+            pipe.readers.push_back(tid);
+            return self.sleep(cpu, tid, Wait::Receive(index));
+        };
+        pipe.bytes -= bytes;
+        while let Some(&(writer, bytes)) = self.pipes[index as usize].writers.front() {
+            let pipe = &mut self.pipes[index as usize];
+            let is_alive = self.threads[writer.index()].is_alive();
+            if is_alive && pipe.bytes + bytes > PIPE_BYTES {
+                break;
+            }
+            pipe.writers.pop_front();
+            if is_alive {
+                pipe.bytes += bytes;
+                pipe.messages.push_back(bytes);
+                self.wake(writer, cpu);
+            }
+        }
+        Step::Next
+    }
+
+    /// Waits for the ends of threads of the process.
+    pub(super) fn join(&mut self, cpu: usize, tid: Tid, name: Option<u32>) -> Result<Step, RunError> {
+        let thread = &self.threads[tid.index()];
+        let pid = thread.pid;
+        let Some(name) = name else {
+            if thread.made == 0 {
+                return Ok(Step::Next);
+            }
+            self.call(cpu, tid, self.machine.kernel.sync.futex_wait_ns);
+            return Ok(self.sleep(cpu, tid, Wait::Join(None)));
+        };
+        if thread.name == name {
+            let name = &self.code.names[name as usize];
+            return Err(self.problem(pid, format!("thread {name} waits for its own end")));
+        }
+        let alive = self.named.get(&(pid, name)).map_or(0, |named| named.alive);
+        if alive == 0 {
+            return Ok(Step::Next);
+        }
+        self.named.get_mut(&(pid, name)).expect("it was just there").waiting.push(tid);
+        self.call(cpu, tid, self.machine.kernel.sync.futex_wait_ns);
+        Ok(self.sleep(cpu, tid, Wait::Join(Some(name))))
+    }
+
+    /// A thread has ended: who waited for that goes on.
+    pub(super) fn announce_end(&mut self, cpu: usize, tid: Tid) {
+        let thread = &self.threads[tid.index()];
+        let (pid, maker, name) = (thread.pid, thread.maker, thread.name);
+        let mut woken = Vec::new();
+        if maker != Tid::NONE {
+            let thread = &mut self.threads[maker.index()];
+            thread.made -= 1;
+            if thread.made == 0 && thread.is_alive() && self.tasks[maker.index()].waits == Wait::Join(None) {
+                woken.push(maker);
+            }
+        }
+        if let Some(named) = self.named.get_mut(&(pid, name)) {
+            named.alive -= 1;
+            if named.alive == 0 {
+                woken.append(&mut named.waiting);
+            }
+        }
+        for waiting in woken {
+            if self.threads[waiting.index()].state == State::Waiting {
+                self.wake(waiting, cpu);
+            }
+        }
+    }
+
+    /// A system call of who runs.
+    pub(super) fn call(&mut self, cpu: usize, tid: Tid, time: Picos) {
+        self.cpus[cpu].pay(Account::Syscall, time);
+        self.touch_kernel_of_call(cpu, tid);
+    }
+
+    /// Who runs begins to wait, and goes on behind this instruction.
+    pub(super) fn sleep(&mut self, cpu: usize, tid: Tid, wait: Wait) -> Step {
+        self.cpus[cpu].pay(Account::Sched, self.machine.kernel.switch.block_ns);
+        self.tasks[tid.index()].waits = wait;
+        Step::Next
+    }
+}
+
+/// Threads of one name in one process.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Named {
+    pub alive: u32,
+    pub waiting: Vec<Tid>,
+}

@@ -1,0 +1,163 @@
+//! Threads come and go: made by processes and by threads, ended by their programs, by their process, or from outside.
+
+use super::run::Run;
+use super::task::{Task, Wait};
+use crate::base::Picos;
+use crate::kernel::{Pid, Share, State, Thread, Tid};
+use crate::sched::Enqueue;
+
+/// The threads of one process.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Group {
+    /// Its first one.
+    pub first: Tid,
+    /// The head of the list of those that have not ended.
+    head: Tid,
+}
+
+impl Run {
+    /// The first thread of a process.
+    pub(super) fn add_first(&mut self, pid: Pid, task: Task, share: Share, at: Picos, waker: Option<usize>) {
+        let tid = self.add_thread(Thread::new(pid, Tid::NONE, share, at), task);
+        self.groups.insert(pid, Group { first: tid, head: tid });
+        self.make_ready(tid, Enqueue::New, at, waker);
+    }
+
+    /// A thread made by another.
+    pub(super) fn add_made(&mut self, maker: Tid, name: Option<u32>, task: Task, share: Share, cpu: usize) {
+        let now = self.cpus[cpu].now;
+        let pid = self.threads[maker.index()].pid;
+        let mut thread = Thread::new(pid, maker, share, now);
+        thread.name = name.unwrap_or(u32::MAX);
+        let group = self.groups.get_mut(&pid).expect("a process has threads");
+        let head =
+            std::mem::replace(&mut group.head, Tid(u32::try_from(self.threads.len()).expect("threads are limited")));
+        thread.neighbours = [Tid::NONE, head];
+        let tid = self.add_thread(thread, task);
+        if head != Tid::NONE {
+            self.threads[head.index()].neighbours[0] = tid;
+        }
+        self.threads[maker.index()].made += 1;
+        if let Some(name) = name {
+            self.named.entry((pid, name)).or_default().alive += 1;
+        }
+        self.make_ready(tid, Enqueue::New, now, Some(cpu));
+    }
+
+    fn add_thread(&mut self, thread: Thread, task: Task) -> Tid {
+        let tid = Tid(u32::try_from(self.threads.len()).expect("threads are limited"));
+        self.threads.push(thread);
+        self.tasks.push(task);
+        self.alive += 1;
+        self.alive_peak = self.alive_peak.max(self.alive);
+        tid
+    }
+
+    /// The thread that runs ends by itself; its process goes on.
+    pub(super) fn end_running(&mut self, cpu: usize, tid: Tid) {
+        let Thread { pid, stack, .. } = self.threads[tid.index()];
+        if stack > 0 {
+            self.kernel.unmap_stack(pid, stack);
+            self.settle(cpu);
+        }
+        self.unlink(tid);
+        self.terminate(tid, self.cpus[cpu].now);
+        self.announce_end(cpu, tid);
+    }
+
+    /// Ends all threads of a process that has ended. Those that run elsewhere are taken off their cpus.
+    pub(super) fn end_group(&mut self, pid: Pid, cpu: usize) {
+        let Some(group) = self.groups.remove(&pid) else { return };
+        let now = self.cpus[cpu].now;
+        let mut next = group.head;
+        while next != Tid::NONE {
+            let tid = next;
+            next = self.threads[tid.index()].neighbours[1];
+            self.end_from_outside(tid, cpu, now);
+        }
+        self.named.retain(|&(owner, _), _| owner != pid);
+    }
+
+    /// Ends all threads of a process but the one that runs, which is its first from now on.
+    pub(super) fn end_others(&mut self, cpu: usize, tid: Tid) {
+        let pid = self.threads[tid.index()].pid;
+        let now = self.cpus[cpu].now;
+        let mut next = self.groups[&pid].head;
+        while next != Tid::NONE {
+            let other = next;
+            next = self.threads[other.index()].neighbours[1];
+            if other != tid {
+                self.end_from_outside(other, cpu, now);
+            }
+        }
+        self.groups.insert(pid, Group { first: tid, head: tid });
+        let thread = &mut self.threads[tid.index()];
+        (thread.maker, thread.neighbours, thread.stack, thread.made) = (Tid::NONE, [Tid::NONE; 2], 0, 0);
+        self.named.retain(|&(owner, _), _| owner != pid);
+    }
+
+    fn end_from_outside(&mut self, tid: Tid, cpu: usize, now: Picos) {
+        let state = self.threads[tid.index()].state;
+        let home = usize::from(self.threads[tid.index()].home);
+        match state {
+            State::Ready => {
+                let queue = self.queues.of_cpu(home);
+                self.queues.remove(queue, tid, now);
+            }
+            State::Running => {
+                if let Some(other) = (0..self.cpus.len()).find(|&other| self.cpus[other].running == Some(tid)) {
+                    self.catch_up(other, now);
+                    self.terminate(tid, self.cpus[other].now);
+                    if other != cpu {
+                        self.drop_ended(other);
+                        self.fill(other, now);
+                    }
+                    return;
+                }
+            }
+            State::Waiting => {
+                let last = usize::from(self.threads[tid.index()].cpu);
+                let queue = self.queues.of_cpu(last);
+                if self.queues.is_delayed(queue, tid) {
+                    self.queues.forget(queue, tid, now);
+                }
+            }
+            State::New | State::Terminated => {}
+        }
+        self.terminate(tid, now);
+    }
+
+    fn terminate(&mut self, tid: Tid, now: Picos) {
+        self.set_state(tid, State::Terminated, now);
+        let thread = &mut self.threads[tid.index()];
+        thread.ended = now;
+        self.alive -= 1;
+        if let Some(footprints) = &mut self.footprints {
+            footprints.drop_thread(tid);
+        }
+        // What a program remembered is not needed any more.
+        self.tasks[tid.index()] = Task::new(0);
+    }
+
+    fn unlink(&mut self, tid: Tid) {
+        let Thread { pid, neighbours: [before, after], .. } = self.threads[tid.index()];
+        match before {
+            Tid::NONE => self.groups.get_mut(&pid).expect("a process has threads").head = after,
+            before => self.threads[before.index()].neighbours[1] = after,
+        }
+        if after != Tid::NONE {
+            self.threads[after.index()].neighbours[0] = before;
+        }
+    }
+
+    /// Threads of a process that wait for its children go on.
+    pub(super) fn wake_parent(&mut self, pid: Pid, cpu: usize) {
+        let Some(waiting) = self.parents.remove(&pid) else { return };
+        for tid in waiting {
+            let waits = self.tasks[tid.index()].waits;
+            if self.threads[tid.index()].state == State::Waiting && matches!(waits, Wait::Child | Wait::Vfork) {
+                self.wake_for_free(tid, self.cpus[cpu].now, Some(cpu));
+            }
+        }
+    }
+}

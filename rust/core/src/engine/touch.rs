@@ -1,0 +1,232 @@
+//! Touches: accesses of a program to its memory, until they are over or time is up.
+
+use super::addresses::Overlap;
+use super::cpu::Limit;
+use super::execute::Step;
+use super::footprints::{Kind, Owner, page_of};
+use super::run::{Run, RunError};
+use super::task::TouchState;
+use crate::base::Picos;
+use crate::kernel::{Account, Tid};
+use crate::memory::footprint::{Pattern as Reuse, Profile};
+use crate::vm::SpaceId;
+use crate::vm::address_space::Access;
+use crate::vm::frames::Pfn;
+use crate::workload::Cursor;
+use crate::workload::code::TouchCode;
+use crate::workload::pattern::{Order, Pattern};
+use std::sync::Arc;
+
+impl Run {
+    /// Accesses memory until the touch is over or time is up.
+    pub(super) fn touch(&mut self, cpu: usize, tid: Tid, index: u32, limit: Limit) -> Result<Step, RunError> {
+        let code = Arc::clone(&self.code);
+        let pid = self.cpus[cpu].pid;
+        let TouchCode { range, access, unit, pattern, .. } = &code.touches[index as usize];
+        let (base, size) = self.place_of(cpu, tid, range)?;
+        let units = size / unit;
+        if units == 0 {
+            return Err(self.problem(pid, format!("a unit of {unit} bytes does not fit into {}", range.region)));
+        }
+        if self.footprints.is_some() {
+            return self.touch_set(cpu, tid, index, (base, units));
+        }
+        let mut state = self.take_cursor(tid, index, pattern, units)?;
+        let count = code.touches[index as usize].count.unwrap_or(pattern.count(units));
+        if state.left.is_none() {
+            // What overlaps is of one touch.
+            state.overlap = Overlap::default();
+        }
+        let mut left = state.left.unwrap_or(count);
+        let is_dependent = code.touches[index as usize].is_dependent;
+        let space = self.kernel.process(pid).and_then(|process| process.space).expect("who runs has memory");
+        let has_addresses = self.memory.is_some();
+        let is_stream = matches!(pattern.order(), Order::Sequential | Order::Strided(_)) && !pattern.is_scattered();
+        let mut hits = 0;
+        let mut failed = None;
+        // Hits are paid for together: they change nothing but the time.
+        while left > 0 && self.events < limit.events {
+            let vaddr = base + state.cursor.next(pattern) * unit;
+            left -= 1;
+            self.events += 1;
+            // Most pages are there, and the kernel has nothing to do.
+            let place = if let Some(pfn) = self.kernel.vm_mut().access_known(space, vaddr >> 12, *access) {
+                (pfn, 0)
+            } else {
+                self.kernel.set_now(self.cpus[cpu].now + self.hit * hits);
+                match self.kernel.access(pid, vaddr, *access) {
+                    Ok(touch) => {
+                        if touch.fault.is_some() {
+                            self.pay_fault(cpu);
+                        }
+                        (touch.pfn, touch.order)
+                    }
+                    Err(error) => {
+                        failed = Some(error);
+                        break;
+                    }
+                }
+            };
+            if has_addresses {
+                let overlap = (!is_dependent).then_some((&mut state.overlap, is_stream));
+                self.refer(cpu, tid, space, vaddr, *access, place, overlap)?;
+            } else {
+                hits += 1;
+            }
+            if self.cpus[cpu].now + self.hit * hits >= self.reach(cpu, limit) {
+                break;
+            }
+        }
+        state.left = (left > 0).then_some(left);
+        let is_over = state.left.is_none();
+        self.tasks[tid.index()].put_cursor(index, state);
+        let time = self.hit * hits;
+        self.cpus[cpu].pay(Account::User, time);
+        if let Some(error) = failed {
+            self.outcome::<()>(cpu, pid, Err(error))?;
+        }
+        Ok(if is_over { Step::Next } else { Step::Again })
+    }
+
+    fn pay_fault(&mut self, cpu: usize) {
+        let bill = if self.memory.is_none() { self.kernel.take_fault_bill() } else { None };
+        match bill {
+            Some((fault, copy)) => self.cpus[cpu].fault(fault, copy),
+            None => self.settle(cpu),
+        }
+    }
+
+    /// Sends an access through the machine's memory system.
+    #[allow(clippy::too_many_arguments, reason = "an access has as many sides")]
+    fn refer(
+        &mut self,
+        cpu: usize,
+        tid: Tid,
+        space: SpaceId,
+        vaddr: u64,
+        access: Access,
+        place: (Pfn, u32),
+        overlap: Option<(&mut Overlap, bool)>,
+    ) -> Result<(), RunError> {
+        let Some(memory) = &mut self.memory else { return Ok(()) };
+        let paid = memory.access(&self.kernel, cpu, space, vaddr, access, place, overlap).map_err(RunError::Host)?;
+        let state = &mut self.cpus[cpu];
+        self.books.note(Some(tid), paid.causes, paid.stall, state.now.saturating_sub(state.switched));
+        state.pay(Account::User, paid.user);
+        if paid.walk > Picos::ZERO {
+            state.pay(Account::Walk, paid.walk);
+        }
+        if paid.stall > Picos::ZERO {
+            state.pay(Account::Stall, paid.stall);
+        }
+        Ok(())
+    }
+
+    /// Where a touch goes on; from its start if the region has another size by now.
+    fn take_cursor(&mut self, tid: Tid, index: u32, pattern: &Pattern, units: u64) -> Result<TouchState, RunError> {
+        let known = self.tasks[tid.index()].take_cursor(index).filter(|state| state.cursor.units() == units);
+        if let Some(state) = known {
+            return Ok(state);
+        }
+        if let Some(unit) = pattern.unit_max().filter(|&unit| unit >= units) {
+            let pid = self.threads[tid.index()].pid;
+            return Err(self.problem(pid, format!("unit {unit} of a list is beyond the region's {units}")));
+        }
+        let cursor = Cursor::new(pattern, units, self.seed, u64::from(tid.0) << 32 | u64::from(index));
+        Ok(TouchState { cursor, left: None, overlap: Overlap::default() })
+    }
+
+    /// The same by working sets. A part whose pages are all there is touched in one step, any other access by access.
+    fn touch_set(&mut self, cpu: usize, tid: Tid, index: u32, (base, units): (u64, u64)) -> Result<Step, RunError> {
+        let code = Arc::clone(&self.code);
+        let touch = &code.touches[index as usize];
+        let TouchCode { access, unit, ref pattern, .. } = *touch;
+        let pid = self.cpus[cpu].pid;
+        let space = self.kernel.process(pid).and_then(|process| process.space).expect("who runs has memory");
+        let is_write = access == Access::Write;
+        let owner = Owner::Part(space, base, unit, units);
+        let order = self.kernel.vm().space(space).region(base >> 12).map_or(0, |region| region.page_order);
+        let profile = Profile {
+            units,
+            unit_bytes: unit,
+            page: page_of(order),
+            pattern: reuse_of(pattern),
+            is_scattered: pattern.is_scattered(),
+            is_dependent: touch.is_dependent,
+            is_write,
+        };
+        let is_shared = self.cpus.len() > 1 && self.threads[tid.index()].maker != Tid::NONE;
+        let mut state = self.take_cursor(tid, index, pattern, units)?;
+        let mut left = state.left.unwrap_or(touch.count.unwrap_or(pattern.count(units)));
+        while left > 0 {
+            let footprints = self.footprints.as_mut().expect("that is why we are here");
+            let held = footprints.set(owner, &profile, is_shared)?;
+            let now = self.cpus[cpu].now;
+            let room = self.horizon.min(self.cpus[cpu].stop()).saturating_sub(now);
+            if room == Picos::ZERO {
+                break;
+            }
+            let is_calm = footprints.is_calm(space, &held);
+            let accesses = if is_calm { footprints.within(cpu, &held, room, left) } else { 1 };
+            if !is_calm && !self.fault_in(cpu, tid, owner, base + state.cursor.next(pattern) * unit, access)? {
+                break;
+            }
+            let footprints = self.footprints.as_mut().expect("that is why we are here");
+            let kind = if touch.is_dependent {
+                Kind::Dependent
+            } else if is_write {
+                Kind::Written
+            } else {
+                Kind::Read
+            };
+            let spent = footprints.run(cpu, owner, accesses, kind);
+            left -= accesses;
+            self.events += 1;
+            let since = self.cpus[cpu].now.saturating_sub(self.cpus[cpu].switched);
+            self.books.note_run(Some(tid), accesses, &spent, since);
+            let cpu = &mut self.cpus[cpu];
+            cpu.pay(Account::User, spent.user);
+            cpu.pay(Account::Walk, spent.walk);
+            cpu.pay(Account::Stall, spent.stalls.iter().copied().sum());
+        }
+        state.left = (left > 0).then_some(left);
+        let is_over = state.left.is_none();
+        if self.threads[tid.index()].is_alive() {
+            self.tasks[tid.index()].put_cursor(index, state);
+        }
+        Ok(if is_over { Step::Next } else { Step::Again })
+    }
+
+    /// Accesses a page that may fault. Returns whether the process has survived it.
+    fn fault_in(&mut self, cpu: usize, tid: Tid, owner: Owner, vaddr: u64, access: Access) -> Result<bool, RunError> {
+        let pid = self.cpus[cpu].pid;
+        self.kernel.set_now(self.cpus[cpu].now);
+        match self.kernel.access(pid, vaddr, access) {
+            Ok(touch) => {
+                let has_faulted = touch.fault.is_some();
+                if has_faulted {
+                    self.settle(cpu);
+                }
+                let footprints = self.footprints.as_mut().expect("only this fidelity asks");
+                footprints.note_access(&self.kernel, owner, has_faulted, access == Access::Write);
+                Ok(self.threads[tid.index()].is_alive())
+            }
+            Err(error) => {
+                self.outcome::<()>(cpu, pid, Err(error))?;
+                Ok(false)
+            }
+        }
+    }
+}
+
+/// How a pattern uses its units again.
+fn reuse_of(pattern: &Pattern) -> Reuse {
+    match *pattern.order() {
+        Order::Sequential => Reuse::Sequential,
+        Order::Strided(stride) => Reuse::Strided(stride),
+        Order::Uniform | Order::List(_) => Reuse::Uniform,
+        Order::Zipf(skew) => Reuse::Zipf(skew),
+        Order::Hot { fraction, probability } => Reuse::Hot { fraction, probability },
+        Order::Chase => Reuse::Chase,
+    }
+}
