@@ -15,7 +15,16 @@ from runq.simulate_result import SimulateResult
 
 __all__ = ["ScenarioModule", "load", "module", "names", "parameters", "summary"]
 
-_NAMES = ("address-space", "fork-latency", "page-replacement", "snapshot")
+_NAMES = (
+    "address-space",
+    "context-switch",
+    "fork-latency",
+    "oversubscription",
+    "page-replacement",
+    "scheduler-zoo",
+    "snapshot",
+    "timer-ticks",
+)
 
 
 class ScenarioModule(Protocol):
@@ -34,8 +43,8 @@ def names() -> list[str]:
     """The names of the scenarios, sorted.
 
     >>> import runq
-    >>> runq.scenarios.names()
-    ['address-space', 'fork-latency', 'page-replacement', 'snapshot']
+    >>> runq.scenarios.names()[:3]
+    ['address-space', 'context-switch', 'fork-latency']
     """
     return list(_NAMES)
 
