@@ -24,10 +24,11 @@ class Prediction(msgspec.Struct, frozen=True):
 
 
 class Column(NamedTuple):
-    """A column of parameters, and whether it holds numbers."""
+    """A column, whether it holds numbers, and whether these may be below zero."""
 
     name: str
     is_number: bool = True
+    is_signed: bool = False
 
 
 class Experiment(Protocol):

@@ -44,7 +44,8 @@ def _row(place: str, cells: dict[str, str | None], experiment: Experiment, metri
     if None in cells or None in cells.values():
         raise ConfigError(place, "must have as many cells as there are columns", repr(list(cells.values()))[:80])
     parameters = {column.name: _cell(place, column, cells) for column in experiment.columns}
-    measured = _cell(place, Column(metric), cells)
+    is_signed = getattr(experiment, "is_signed", False)
+    measured = _cell(place, Column(metric, is_signed=is_signed), cells)
     assert isinstance(measured, (int, float)), "it was read as a number"
     return Row(parameters, float(measured))
 
@@ -57,6 +58,7 @@ def _cell(place: str, column: Column, cells: dict[str, str | None]) -> int | flo
         number = float(text)
     except ValueError:
         number = math.nan
-    if not math.isfinite(number) or number < 0:
-        raise ConfigError(f"{place}: {column.name}", "must be a number from 0 on", repr(text))
+    if not math.isfinite(number) or (number < 0 and not column.is_signed):
+        rule = "must be a number" if column.is_signed else "must be a number from 0 on"
+        raise ConfigError(f"{place}: {column.name}", rule, repr(text))
     return int(number) if number.is_integer() else number

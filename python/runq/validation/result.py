@@ -22,7 +22,7 @@ class ValidationRow(msgspec.Struct, frozen=True, kw_only=True):
         unit: of that number.
         measured: the number.
         predicted: that of the simulation; None where it makes none.
-        error: their difference by the measured one; None without a prediction, or where 0 was measured.
+        error: their difference by the measured one; None without a prediction, or where 0 or less was measured.
         note: why there is no prediction.
     """
 
@@ -38,7 +38,7 @@ class ValidationRow(msgspec.Struct, frozen=True, kw_only=True):
     def of(cls, row: Row, experiment: Experiment, prediction: Prediction) -> Self:
         """A row with its prediction."""
         predicted = prediction.predicted
-        error = abs(predicted - row.measured) / row.measured if predicted is not None and row.measured else None
+        error = abs(predicted - row.measured) / row.measured if predicted is not None and row.measured > 0 else None
         return cls(
             parameters=row.parameters,
             metric=experiment.metric,
@@ -46,7 +46,7 @@ class ValidationRow(msgspec.Struct, frozen=True, kw_only=True):
             measured=row.measured,
             predicted=predicted,
             error=error,
-            note=prediction.note,
+            note=prediction.note or ("measured below zero: noise of a difference" if row.measured < 0 else ""),
         )
 
 
