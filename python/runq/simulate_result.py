@@ -17,6 +17,7 @@ __all__ = [
     "Measure",
     "Memory",
     "Misses",
+    "Pollution",
     "Reload",
     "Scheduling",
     "SimulateResult",
@@ -147,6 +148,14 @@ class Reload(msgspec.Struct, frozen=True, kw_only=True):
     pollution_stall_ns: float
 
 
+class Pollution(msgspec.Struct, frozen=True, kw_only=True):
+    """Misses of one thread on lines that another took: their numbers, None for the kernel."""
+
+    victim: int | None
+    evictor: int | None
+    misses: int
+
+
 class KernelMisses(msgspec.Struct, frozen=True, kw_only=True):
     """What the kernel's own data missed."""
 
@@ -163,6 +172,7 @@ class Misses(msgspec.Struct, frozen=True, kw_only=True):
         stall_ns_by_cause: what was waited for them; adds up to the ledger's `stall`.
         kernel: what of that the kernel's own data missed.
         reload: the reload curve: misses by the time since the switch.
+        pollution_matrix: who evicted whom, most misses first; only where memory is simulated by addresses.
     """
 
     by_cause: dict[str, int]
@@ -170,6 +180,7 @@ class Misses(msgspec.Struct, frozen=True, kw_only=True):
     stall_ns_by_cause: dict[str, float]
     kernel: KernelMisses
     reload: list[Reload]
+    pollution_matrix: list[Pollution] = []
 
     @property
     def pollution(self) -> int:
