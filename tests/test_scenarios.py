@@ -19,9 +19,13 @@ PROGRAM = [sys.executable, "-m", "runq.cli"]
 FORK = [{"op": "fork", "child": [{"op": "exit"}]}, {"op": "wait_child"}]
 SMALL = {
     "address-space": {},
+    "context-switch": {"array": "8KiB", "rounds": 3, "passes": 2},
     "fork-latency": {"resident": "4MiB"},
+    "oversubscription": {"threads": 3, "working_set": "4KiB", "passes": 3},
     "page-replacement": {},
+    "scheduler-zoo": {"duration_ms": 50.0},
     "snapshot": {"keys": 2000, "duration_ms": 10.0},
+    "timer-ticks": {"duration_ms": 20.0},
 }
 
 

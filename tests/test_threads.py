@@ -254,7 +254,7 @@ def test_the_end_of_the_first_thread_ends_all() -> None:
 
 
 def test_exit_in_any_thread_ends_the_process() -> None:
-    r = run([thread(compute(10), {"op": "exit", "code": 3}), FOREVER], cpus=2)
+    r = run([thread(compute(10), {"op": "exit", "code": 3}), FOREVER], cpus=2, until_ns=1e7)
     assert [process.end for process in r.processes[1:]] == ["exit 3"]
     assert not np.isnan(r.threads.ended_ns).any()
 

@@ -19,10 +19,15 @@ PROGRAM = [sys.executable, "-m", "runq.cli"]
 # Median and 90th percentile of the error: what has to be reached, rounded up from what is.
 REACHED = {
     "cow-faults": (0.04, 0.18),
+    "ctx-direct": (0.02, 0.06),
     "fork": (0.06, 0.20),
     "fork-scattered": (0.03, 0.09),
     "lat-mem": (0.07, 0.21),
+    "li-ding-shen": (0.10, 0.40),
+    "oversubscription": (0.12, 0.42),
     "redis-bgsave": (0.02, 0.09),
+    "ring": (0.10, 0.19),
+    "slices": (0.01, 0.03),
     "syscalls": (0.10, 0.30),
     "tlb": (0.07, 0.24),
 }
@@ -30,14 +35,28 @@ REACHED = {
 # One row of each experiment whose prediction is one cost of the machine.
 KNOWN = {
     "cow-faults": ("event,page_size,order,touches,per_touch_ns_min\nfirst_touch_write,4k,sequential,1000,919\n", 920),
+    # An empty call, and a pick.
+    "ctx-direct": ("test,tasks,placement,ns_per_switch_min\nsched_yield_alone,single,one_core,1\n", 87 + 86),
     "fork": ("op,page_size,resident_mb,call_us_min\nfork,4k,64,380\n", 25 + 16384 * 0.0235),
     "fork-scattered": ("first_touch_order,state,resident_mb,fork_ms_min\naddress,clean,64,1\n", 0.410),
     "lat-mem": ("page_size,layout,n_slots,span_bytes,ns_per_access_median\n4k,lines,64,4096,1.3\n", 5 / 3.59),
+    # The calls on the pipe, waiting and waking, and a switch.
+    "li-ding-shen": (
+        "tasks_arrays,pattern,array_kb,cost_per_switch_ns_min\nthreads_separate,seq_read,0,1\n",
+        182 + 182 + 40 + 109 + 86 + 342,
+    ),
+    # A line from L2 takes 16 cycles.
+    "oversubscription": (
+        "mode,pattern,working_set_kb_per_thread,threads,total_line_rmw,million_rmw_per_s_min\nslice,random,64,1,9000000,1\n",
+        3590 / 16,
+    ),
     "redis-bgsave": (
         "n_keys,value_bytes,pattern,command,writes_during_save,distinct_keys_written,writes_per_s,cow_pages_4k\n"
         "1000,200,none,set,0,0,0,105\n",
         105,
     ),
+    "ring": ("tasks,pages,n_tasks,pages_per_task,ns_per_hop_min\nthreads,own,2,0,1\n", 106 + 151 + 40 + 109 + 86 + 342),
+    "slices": ("case,measure,unit,value\nnice 0/0,share,%,50\n", 50),
     "syscalls": ("test,parameter,unit,min\nmunmap_resident,64MB_4k,us,1300\n", 16384 * 0.08 + 1),
     "tlb": ("page_size,layout,n_slots,ns_per_access_min\n4k,spread,64,1.3\n", 5 / 3.59),
 }
