@@ -128,6 +128,8 @@ impl Run {
     }
 
     fn terminate(&mut self, tid: Tid, now: Picos) {
+        // Its own cpu may be ahead of the one that ends it.
+        let now = now.max(self.threads[tid.index()].since);
         self.set_state(tid, State::Terminated, now);
         let thread = &mut self.threads[tid.index()];
         thread.ended = now;
