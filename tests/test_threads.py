@@ -106,8 +106,12 @@ def assert_laws(r: runq.SimulateResult, cpus: int) -> None:
     assert (threads.created_ns <= ended).all()
     # Who ends wakes those that join it, behind its end.
     switch = r.config.kernel.switch
-    of_wakes = len(threads) * (switch.wake_ns + switch.dequeue_ns)
-    assert (threads.run_ns + threads.wait_ns <= ended - threads.created_ns + of_wakes + 1e-3).all()
+    beyond = len(threads) * (switch.wake_ns + switch.dequeue_ns)
+    if cpus > 1:
+        # Who is in a call when its process ends on another cpu: a fork is the longest.
+        fork = r.config.kernel.fork
+        beyond += fork.first_ns + fork.base_ns + 10_000
+    assert (threads.run_ns + threads.wait_ns <= ended - threads.created_ns + beyond + 1e-3).all()
     assert threads.run_ns.sum() <= whole - r.ledger["idle"] - r.ledger["switch"] + 1e-3
     assert (threads.switches_voluntary.sum(), threads.switches_involuntary.sum()) == (
         r.scheduling.switches_voluntary,
@@ -246,10 +250,11 @@ def test_threads_without_a_program_go_on_with_that_of_their_maker() -> None:
     assert (len(r.threads), r["work"].count, r.deadlock) == (4, 4, ())
 
 
-def test_the_end_of_the_first_thread_ends_all() -> None:
-    r = run([thread(FOREVER), thread(acquire("never")), thread(repeat(9, thread(FOREVER))), compute(50_000)], cpus=3)
-    assert len(set(r.threads.ended_ns[[0, 2, 3]])) == 1
-    assert (r.threads.ended_ns >= 86_000).all()
+def test_the_end_of_the_first_thread_ends_all_that_run_wait_or_are_ready() -> None:
+    r = run([thread(FOREVER), thread(acquire("never")), thread(FOREVER), thread(FOREVER), compute(50_000)], cpus=3)
+    assert len(set(r.threads.ended_ns)) == 1
+    assert r.threads.run_ns[1] > 50_000
+    assert np.isnan(r.threads.first_run_ns).sum() == 1
     assert r.makespan_ns < 200_000
 
 

@@ -23,7 +23,7 @@ REACHED = {
     "fork": (0.06, 0.20),
     "fork-scattered": (0.03, 0.09),
     "lat-mem": (0.07, 0.21),
-    "li-ding-shen": (0.10, 0.40),
+    "li-ding-shen": (0.10, 0.56),
     "oversubscription": (0.12, 0.42),
     "redis-bgsave": (0.02, 0.09),
     "ring": (0.10, 0.19),
