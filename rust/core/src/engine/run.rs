@@ -542,6 +542,12 @@ impl Run {
         }
     }
 
+    /// Gives back what only a run that goes on needs.
+    pub(super) fn let_go(&mut self) {
+        self.queues = Queues::new(Vec::new());
+        self.sleepers = BinaryHeap::new();
+    }
+
     /// Lets all cpus compute up to the time that a caller asked for.
     pub fn catch_up_to(&mut self, until: Picos) {
         for cpu in 0..self.cpus.len() {

@@ -2,7 +2,7 @@
 //! without a single address.
 //!
 //! A working set says how large it is and how it is used again ([`Profile`]). Caches and TLBs remember for each when they were
-//! touched ([`recency`]); what was touched since and how many lines a set keeps ([`sets`]) says what misses. A run of
+//! touched (`recency`); what was touched since and how many lines a set keeps (`sets`) says what misses. A run of
 //! any number of accesses costs a few steps a level. `docs/footprint-model.md` has the formulas, their sources and their errors.
 //!
 //! Left out: prefetchers, inclusion and exclusion, write policies, and what page walks do to caches.
