@@ -44,6 +44,9 @@ SWITCH_MAX = sum(
     (SWITCH.save_ns, SWITCH.pick_ns, SWITCH.restore_ns, SWITCH.return_ns, SWITCH.space_ns, SWITCH.flush_ns)
 )
 
+# By how much a cpu may be ahead of the others.
+WINDOW_NS = 1000
+
 
 def compute(nanoseconds: float) -> dict[str, Any]:
     return {"op": "compute", "ns": nanoseconds}
@@ -107,10 +110,6 @@ def assert_laws(r: runq.SimulateResult, cpus: int) -> None:
     # Who ends wakes those that join it, behind its end.
     switch = r.config.kernel.switch
     beyond = len(threads) * (switch.wake_ns + switch.dequeue_ns)
-    if cpus > 1:
-        # Who is in a call when its process ends on another cpu: a fork is the longest.
-        fork = r.config.kernel.fork
-        beyond += fork.first_ns + fork.base_ns + 10_000
     assert (threads.run_ns + threads.wait_ns <= ended - threads.created_ns + beyond + 1e-3).all()
     assert threads.run_ns.sum() <= whole - r.ledger["idle"] - r.ledger["switch"] + 1e-3
     assert (threads.switches_voluntary.sum(), threads.switches_involuntary.sum()) == (
@@ -143,7 +142,7 @@ RANDOM = st.lists(programs(2, None, st.sampled_from(TOUCHES)).map(lambda ops: [S
 
 @pytest.mark.parametrize("name", POLICIES)
 @given(processes=RANDOM, cpus=st.integers(1, 4), memory=FIDELITIES, per_cpu=st.booleans(), steal=st.booleans())
-@settings(max_examples=30)
+@settings(max_examples=40)
 def test_time_adds_up_whatever_programs_do(
     name: str, processes: list[Program], cpus: int, memory: Any, per_cpu: bool, steal: bool
 ) -> None:
@@ -160,7 +159,7 @@ def test_time_adds_up_whatever_programs_do(
     cpus=st.integers(1, 4),
     per_cpu=st.booleans(),
 )
-@settings(max_examples=30)
+@settings(max_examples=40)
 def test_no_cpu_idles_while_a_thread_waits_and_grahams_bound_holds(
     name: str, services: list[int], cpus: int, per_cpu: bool
 ) -> None:
@@ -168,9 +167,10 @@ def test_no_cpu_idles_while_a_thread_waits_and_grahams_bound_holds(
     r = run(*([compute(service)] for service in services), scheduler={name: POLICIES[name]}, cpus=cpus, kernel=kernel)
     threads = r.threads
     for cpu, ledger in enumerate(r.ledger_by_cpu):
-        # A cpu that idles has nobody to take: it does so once, behind its last thread.
+        # A cpu that idles has nobody to take: it does so behind its last thread, or for the moment by which another
+        # cpu is ahead that puts one back.
         last = threads.ended_ns[threads.cpu == cpu].max(initial=0)
-        assert ledger["idle"] <= r.makespan_ns - last + 1e-3
+        assert ledger["idle"] <= r.makespan_ns - last + WINDOW_NS * r.scheduling.switches + 1e-3
     busy = sum(r.ledger.values()) - r.ledger["idle"]
     last = threads.ended_ns.argmax()
     leaves = 1 + threads.switches_voluntary[last] + threads.switches_involuntary[last]
@@ -432,7 +432,7 @@ class Turns(Fifo):
 
 @pytest.mark.parametrize(("mine", "theirs"), [(Fifo, "fifo"), (Turns, {"round-robin": {"time_slice_us": 3}})])
 @given(processes=RANDOM, cpus=st.integers(1, 3))
-@settings(max_examples=30)
+@settings(max_examples=40)
 def test_a_policy_in_python_does_what_the_same_in_rust_does(
     mine: type[sched.Policy], theirs: Any, processes: list[Program], cpus: int
 ) -> None:
