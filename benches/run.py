@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import one_pass
+import queues
 import runq
 import sweeps
 import traces
@@ -66,7 +67,11 @@ def main() -> int:
         print(measured.line(), flush=True)
         rates.append(measured)
     of_sweeps = sweeps.sweeps(short=arguments.short)
-    peers = [*beside_us(loaded, short=arguments.short), *one_pass.beside_one_at_a_time(loaded)]
+    peers = [
+        *beside_us(loaded, short=arguments.short),
+        *one_pass.beside_one_at_a_time(loaded),
+        *queues.beside_us(short=arguments.short),
+    ]
 
     if arguments.json:
         tree = {"version": runq.__version__, "short": arguments.short, "passes": passes}
