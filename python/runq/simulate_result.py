@@ -282,7 +282,7 @@ class SimulateResult(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         >>> import runq
         >>> r = runq.simulate("address-space")
         >>> [process.state for process in r.ps(r.forks[0].at_ns + r.forks[0].time_ns)]
-        ['waiting', 'running', 'ready']
+        ['waiting', 'ready', 'running']
         """
         return processes_at(self.config, self.scenario, self.seed, at_ns)
 

@@ -15,6 +15,9 @@ use crate::vm::frames::Pfn;
 use serde_json::{Value, json};
 use std::cmp::Reverse;
 
+/// Cycles whose time is looked up.
+const TIMES: u64 = 1024;
+
 /// Pairs of threads that a result lists.
 const PAIRS_TOLD: usize = 256;
 
@@ -22,6 +25,8 @@ const PAIRS_TOLD: usize = 256;
 pub(super) struct Addresses {
     system: MemorySystem,
     frequency_mhz: u32,
+    /// By cycles: their time.
+    times: Box<[Picos]>,
     mlp: u64,
     stream_mlp: u64,
     lines: Lines,
@@ -63,6 +68,7 @@ impl Addresses {
         Self {
             system,
             frequency_mhz: machine.frequency_mhz,
+            times: (0..TIMES).map(|cycles| Picos::from_cycles(cycles, machine.frequency_mhz)).collect(),
             mlp: u64::from(machine.mlp),
             stream_mlp: u64::from(if machine.stream_mlp == 0 { machine.mlp } else { machine.stream_mlp }),
             lines: Lines::new(machine),
@@ -107,18 +113,27 @@ impl Addresses {
                 overlap.add(latency, outcome.missed, access == Access::Write, mlp, &self.lines)
             }
         };
-        let user = cycles.min(self.hit_cycles);
+        if cycles <= self.hit_cycles {
+            return Ok(Paid { user: self.time(cycles), walk: Picos::ZERO, stall: Picos::ZERO, causes: outcome.causes });
+        }
+        let user = self.hit_cycles;
         let beyond = cycles - user;
         // Of what is waited for, translation has the share that it has in the whole latency.
         let walk = (beyond * outcome.translation_cycles)
             .checked_div(latency.saturating_sub(self.hit_cycles))
             .unwrap_or(0)
             .min(beyond);
-        let time = |cycles| Picos::from_cycles(cycles, self.frequency_mhz);
         // Rounded once, so that the parts add up to the whole.
-        let (whole, user, walk) = (time(cycles), time(user), time(walk));
+        let (whole, user, walk) = (self.time(cycles), self.time(user), self.time(walk));
         let walk = walk.min(whole.saturating_sub(user));
         Ok(Paid { user, walk, stall: whole - user - walk, causes: outcome.causes })
+    }
+
+    /// Cycles as time: looked up where they are few, since a division takes as long as a hit.
+    #[inline]
+    fn time(&self, cycles: u64) -> Picos {
+        let known = usize::try_from(cycles).ok().and_then(|index| self.times.get(index));
+        known.copied().unwrap_or_else(|| Picos::from_cycles(cycles, self.frequency_mhz))
     }
 
     /// Tells whose accesses the next ones of a cpu are.
@@ -208,7 +223,11 @@ impl Overlap {
         lines.add(&mut self.busy, missed, is_write);
         self.latency_cycles += latency;
         let before = self.cycles;
-        self.cycles = before.max(self.busy.cycles()).max(self.latency_cycles.div_ceil(mlp));
+        self.cycles = before.max(self.busy.cycles());
+        // A division for those alone that change something.
+        if self.latency_cycles > self.cycles * mlp {
+            self.cycles = self.latency_cycles.div_ceil(mlp);
+        }
         self.cycles - before
     }
 }
