@@ -145,8 +145,7 @@ impl Books {
     pub fn row(&self, levels: &[String]) -> Value {
         let counts = |counts: &[f64; CAUSES]| by_cause(|cause| whole(counts[cause as usize]).into());
         let stalls = |stalls: &[Picos; CAUSES]| by_cause(|cause| json!(stalls[cause as usize]));
-        let by_level: Map<String, Value> =
-            levels.iter().cloned().zip(self.levels.iter().map(counts)).collect();
+        let by_level: Map<String, Value> = levels.iter().cloned().zip(self.levels.iter().map(counts)).collect();
         let mut all = [0.0; CAUSES];
         for level in &self.levels {
             all.iter_mut().zip(level).for_each(|(all, count)| *all += count);
