@@ -37,6 +37,8 @@ pub(super) struct Cpu {
     pub charged: Picos,
     /// When it began to run.
     pub switched: Picos,
+    /// Nothing but the kernel has touched memory since the switch.
+    pub is_warm: bool,
     /// Somebody better has come.
     pub must_switch: bool,
     /// Who left last and could go on, and whether it wanted to leave.
@@ -69,6 +71,7 @@ impl Cpu {
             tick: Picos::NEVER,
             charged: Picos::ZERO,
             switched: Picos::ZERO,
+            is_warm: false,
             must_switch: false,
             put_back: None,
             ledger: Ledger::default(),

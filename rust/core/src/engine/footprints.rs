@@ -155,7 +155,7 @@ impl Footprints {
 
     /// The kernel goes through some lines of its data, `mlp` of its misses under way at a time. Nothing is paid for hits.
     pub fn touch_kernel(&mut self, cpu: usize, owner: Owner, lines: u64, mlp: u64) -> Option<Spent> {
-        let profile = Profile { is_dependent: true, ..Profile::new(lines.max(1), 64) };
+        let profile = Profile { is_dependent: true, is_physical: true, ..Profile::new(lines.max(1), 64) };
         let set = self.set(owner, &profile, false).ok()?.set;
         let cost = self.model.run(cpu, set, lines);
         Some(Spent { user: Picos::ZERO, walk: Picos::ZERO, ..self.spent(&cost, mlp) })

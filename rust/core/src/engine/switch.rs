@@ -43,6 +43,7 @@ impl Run {
         if !is_same {
             self.touch_kernel_of_cpu(cpu);
             self.touch_kernel(cpu, Owner::Thread(tid), self.machine.kernel.footprint.thread);
+            self.cpus[cpu].is_warm = true;
         }
     }
 
@@ -77,7 +78,10 @@ impl Run {
 
     /// A system call that waits, wakes or yields goes through a part of the thread's data.
     pub(super) fn touch_kernel_of_call(&mut self, cpu: usize, tid: Tid) {
-        self.touch_kernel(cpu, Owner::Thread(tid), self.machine.kernel.footprint.syscall);
+        // By working sets, what the switch has just brought is there.
+        if self.footprints.is_none() || !self.cpus[cpu].is_warm {
+            self.touch_kernel(cpu, Owner::Thread(tid), self.machine.kernel.footprint.syscall);
+        }
     }
 
     /// The data of a cpu.

@@ -154,6 +154,7 @@ impl Run {
             is_scattered: pattern.is_scattered(),
             is_dependent: touch.is_dependent,
             is_write,
+            is_physical: false,
         };
         let is_shared = self.cpus.len() > 1 && self.threads[tid.index()].maker != Tid::NONE;
         let mut state = self.take_cursor(tid, index, pattern, units)?;
@@ -185,6 +186,7 @@ impl Run {
             let since = self.cpus[cpu].now.saturating_sub(self.cpus[cpu].switched);
             self.books.note_run(Some(tid), accesses, &spent, since);
             let cpu = &mut self.cpus[cpu];
+            cpu.is_warm = false;
             cpu.pay(Account::User, spent.user);
             cpu.pay(Account::Walk, spent.walk);
             cpu.pay(Account::Stall, spent.stalls.iter().copied().sum());

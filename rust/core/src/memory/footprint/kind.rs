@@ -16,6 +16,8 @@ pub(super) struct Kind {
     pub is_write: bool,
     /// They come in order, and prefetchers run ahead.
     pub is_stream: bool,
+    /// They go past all TLBs.
+    pub is_physical: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -40,6 +42,7 @@ impl Footprint {
             is_dependent: profile.is_dependent,
             is_write: profile.is_write,
             is_stream: !profile.is_scattered && matches!(profile.pattern, Pattern::Sequential | Pattern::Strided(_)),
+            is_physical: profile.is_physical,
         };
         self.kinds.push(kind);
         let place = u32::try_from(self.kinds.len() - 1).expect("fewer than 2^32 kinds");
@@ -111,7 +114,7 @@ impl ProfileKey {
             Pattern::Zipf(skew) => (4, skew.to_bits(), 0),
             Pattern::Hot { fraction, probability } => (5, fraction.to_bits(), probability.to_bits()),
         };
-        let flags = [profile.is_scattered, profile.is_dependent, profile.is_write];
+        let flags = [profile.is_scattered, profile.is_dependent, profile.is_write, profile.is_physical];
         let flags = flags.into_iter().fold(0, |bits, flag| bits << 1 | u64::from(flag));
         Self([profile.units, profile.unit_bytes, profile.page.bits().into(), order, first, second, flags])
     }

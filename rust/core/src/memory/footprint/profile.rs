@@ -46,6 +46,8 @@ pub struct Profile {
     pub is_dependent: bool,
     /// Whether accesses write.
     pub is_write: bool,
+    /// Whether accesses go by physical addresses, past all TLBs, as those of a kernel to its own data do here.
+    pub is_physical: bool,
 }
 
 impl Profile {
@@ -59,6 +61,7 @@ impl Profile {
             is_scattered: false,
             is_dependent: false,
             is_write: false,
+            is_physical: false,
         }
     }
 

@@ -102,7 +102,7 @@ impl Footprint {
     ) -> f64 {
         let machine = &self.machine;
         let path = &machine.tlb_paths[kind.page];
-        if !path.is_translated {
+        if kind.is_physical || !path.is_translated {
             return 0.0;
         }
         let mut asked = Asked::of(&kind.pages, accesses, 0.0);
