@@ -5,7 +5,7 @@
 //! while a cpu idles, as Linux' lazy TLB mode has it: going back to the same one costs nothing.
 
 use super::asids::Load;
-use super::footprints::Owner;
+use super::footprints::{Owner, Part};
 use super::run::Run;
 use crate::base::Picos;
 use crate::kernel::{Account, Tid};
@@ -51,27 +51,31 @@ impl Run {
     pub(super) fn load_space(&mut self, cpu: usize, tid: Tid) {
         let pid = self.threads[tid.index()].pid;
         let Some(space) = self.kernel.process(pid).and_then(|process| process.space) else { return };
-        let costs = &self.machine.kernel.switch;
-        let (space_ns, flush_ns) = (costs.space_ns, costs.flush_ns);
         let state = &mut self.cpus[cpu];
-        let Some(old) = state.space.replace(space).filter(|&old| old != space) else {
-            state.asids.load(space);
+        let old = state.space.replace(space);
+        if old == Some(space) {
             return;
-        };
-        debug_assert_ne!(old, space);
-        let load = state.asids.load(space);
-        state.space_switches += 1;
-        state.pay_kernel(Account::Switch, space_ns);
-        if load != Load::Kept {
-            state.flushes += 1;
-            state.pay_kernel(Account::Switch, flush_ns);
         }
+        let load = state.asids.load(space);
         match (load, &mut self.memory, &mut self.footprints) {
             (Load::Fresh(Some(loser)), Some(memory), _) => memory.forget_space(cpu, loser),
             (Load::Fresh(Some(loser)), _, Some(footprints)) => footprints.forget_space(cpu, loser),
             (Load::FlushAll, Some(memory), _) => memory.forget_all(cpu),
             (Load::FlushAll, _, Some(footprints)) => footprints.forget_all(cpu),
             _ => {}
+        }
+        if old.is_none() {
+            // Nothing was loaded: the first one on the cpu, or that of a new program, which exec has paid for.
+            return;
+        }
+        let costs = &self.machine.kernel.switch;
+        let (space_ns, flush_ns) = (costs.space_ns, costs.flush_ns);
+        let state = &mut self.cpus[cpu];
+        state.space_switches += 1;
+        state.pay_kernel(Account::Switch, space_ns);
+        if load != Load::Kept {
+            state.flushes += 1;
+            state.pay_kernel(Account::Switch, flush_ns);
         }
         self.touch_kernel(cpu, Owner::Space(space), self.machine.kernel.footprint.space);
     }
@@ -113,7 +117,7 @@ fn place_of(owner: Owner) -> u64 {
     let (start, index) = match owner {
         Owner::Cpu(cpu) => (0, cpu as u64),
         Owner::Thread(tid) => (THREADS_START, tid.0.into()),
-        Owner::Space(space) | Owner::Part(space, ..) => (SPACES_START, space.0.into()),
+        Owner::Space(space) | Owner::Part(Part { space, .. }) => (SPACES_START, space.0.into()),
     };
     start + index * SLOT_BYTES + index * 7 % PAGE_LINES * LINE_BYTES
 }
