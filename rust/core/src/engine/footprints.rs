@@ -27,11 +27,24 @@ pub(super) enum Kind {
     Written,
 }
 
+/// A part of a region and how it is gone through: who goes through it otherwise has another working set of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct Part {
+    pub space: SpaceId,
+    /// Its first byte.
+    pub base: u64,
+    /// Bytes of a unit, and how many there are.
+    pub unit: u64,
+    pub units: u64,
+    /// Which touches use it alike: see [`Code::orders`](crate::workload::Code::orders).
+    pub order: u32,
+}
+
 /// What working sets are told apart by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Owner {
-    /// A part of a region: its address space, its first byte, bytes of a unit, units.
-    Part(SpaceId, u64, u64, u64),
+    /// A part of a region that is used in one way.
+    Part(Part),
     /// The kernel's data of a cpu.
     Cpu(usize),
     /// The kernel's data of a thread.
@@ -44,8 +57,8 @@ pub(super) enum Owner {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Held {
     pub set: SetId,
-    /// The state of the address space in which all pages were there; 0 if they never were.
-    calm: u64,
+    /// For reads and for writes: the state of the address space in which all pages allowed them; 0 if they never did.
+    calm: [u64; 2],
     /// Accesses since the last fault.
     quiet: u64,
     /// What an access took the last time, in thousandths of cycles.
@@ -58,6 +71,7 @@ pub(super) struct Footprints {
     model: Footprint,
     frequency_mhz: u32,
     lines: Lines,
+    has_swap: bool,
     held: NumberMap<Owner, Held>,
     /// By address space: how often its translations have changed, and its working sets.
     spaces: NumberMap<SpaceId, (u64, Vec<Owner>)>,
@@ -82,6 +96,7 @@ impl Footprints {
             model: Footprint::new(machine)?,
             frequency_mhz: machine.frequency_mhz,
             lines: Lines::new(machine),
+            has_swap: machine.kernel.swap_size.bytes() > 0,
             held: NumberMap::default(),
             spaces: NumberMap::default(),
         })
@@ -96,23 +111,24 @@ impl Footprints {
             return Ok(*held);
         }
         let set = if is_shared { self.model.add_shared_set(profile)? } else { self.model.add_set(profile)? };
-        let held = Held { set, calm: 0, quiet: 0, rate: u64::MAX };
+        let held = Held { set, calm: [0; 2], quiet: 0, rate: u64::MAX };
         self.held.insert(owner, held);
-        if let Owner::Part(space, ..) | Owner::Space(space) = owner {
+        if let Owner::Part(Part { space, .. }) | Owner::Space(space) = owner {
             self.spaces.entry(space).or_insert((1, Vec::new())).1.push(owner);
         }
         Ok(held)
     }
 
-    /// Whether all pages of a part are there for certain.
-    pub fn is_calm(&self, space: SpaceId, held: &Held) -> bool {
-        self.spaces.get(&space).is_some_and(|(state, _)| held.calm == *state)
+    /// Whether all pages of a part are there for certain, and allow what is done. Where pages go to swap nothing is certain.
+    pub fn is_calm(&self, space: SpaceId, held: &Held, is_write: bool) -> bool {
+        let state = self.spaces.get(&space).map(|(state, _)| *state);
+        !self.has_swap && state.is_some_and(|state| held.calm[usize::from(is_write)] == state)
     }
 
     /// Notes an access that the kernel has allowed. Once as many as there are pages have passed without a fault they are
     /// looked at.
     pub fn note_access(&mut self, kernel: &Kernel, owner: Owner, has_faulted: bool, is_write: bool) {
-        let Owner::Part(space, base, unit, units) = owner else { return };
+        let Owner::Part(Part { space, base, unit, units, .. }) = owner else { return };
         let Some(held) = self.held.get_mut(&owner) else { return };
         held.quiet = if has_faulted { 0 } else { held.quiet + 1 };
         let (first, last) = (base >> 12, (base + unit * units - 1) >> 12);
@@ -120,7 +136,7 @@ impl Footprints {
             held.quiet = 0;
             let is_there = |vpn| kernel.vm().entry(space, vpn).0.allows(is_write);
             if (first..=last).all(is_there) {
-                held.calm = self.spaces.get(&space).map_or(0, |(state, _)| *state);
+                held.calm[usize::from(is_write)] = self.spaces.get(&space).map_or(0, |(state, _)| *state);
             }
         }
     }

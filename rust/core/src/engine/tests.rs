@@ -337,3 +337,87 @@ fn a_computation_that_ends_as_another_thread_comes_is_not_begun_again() {
     let result = run_on(&machine(1, "16MiB"), &scenario, 1 << 20).unwrap();
     assert_eq!(result["ledger"]["user"], 12_000);
 }
+
+#[test]
+fn whether_causes_are_told_changes_no_other_number() {
+    let program = json!([
+        {"op": "mmap", "region": "heap", "size": "256KiB"},
+        {"op": "touch", "region": "heap", "unit": "line", "pattern": "uniform"},
+        {"op": "thread", "child": [{"op": "touch", "region": "heap", "unit": "line", "pattern": "chase"}]},
+        {"op": "touch", "region": "heap", "unit": "line", "access": "read"},
+        {"op": "join"},
+    ]);
+    let scenario = json!({"name": "test", "memory": "addresses", "processes": [{"name": "p", "program": program}]});
+    let digest = |causes| {
+        let scenario = Scenario::from_json(&scenario.to_string()).unwrap();
+        let options = RunOptions { causes, ..RunOptions::default() };
+        let mut run = Run::new(machine(2, "64MiB"), scenario, &options).unwrap();
+        while !run.advance(1 << 20, Picos::NEVER).unwrap() {}
+        let result = run.finish().0;
+        assert_eq!(result.get("misses").is_some(), causes);
+        result["digest"].clone()
+    };
+    assert_eq!(digest(true), digest(false));
+}
+
+#[test]
+fn a_run_without_end_is_given_up() {
+    let forever = json!([{"op": "repeat", "times": 1_u64 << 60, "body": [{"op": "release", "semaphore": "s"}]}]);
+    let scenario = json!({"name": "forever", "processes": [{"name": "p", "program": forever}]});
+    let scenario = Scenario::from_json(&scenario.to_string()).unwrap();
+    let options = RunOptions { events_max: 5000, ..RunOptions::default() };
+    let mut run = Run::new(machine(1, "16MiB"), scenario, &options).unwrap();
+    let error = std::iter::repeat_with(|| run.advance(1000, Picos::NEVER)).take(20).find_map(Result::err);
+    assert!(error.unwrap().to_string().starts_with("forever takes more than 5000 events"));
+}
+
+/// One process with one thread: what it does to its pages does not depend on how memory is simulated.
+#[test]
+fn working_sets_fault_as_addresses_do() {
+    let touch = |access: &str, unit: u64| json!({"op": "touch", "region": "heap", "access": access, "unit": unit, "count": 300});
+    let program = json!([
+        {"op": "mmap", "region": "heap", "size": "128KiB"},
+        touch("read", 1024), touch("read", 1024), touch("write", 1024), touch("write", 1024),
+        {"op": "discard", "region": "heap", "size": "32KiB"},
+        touch("read", 1024), touch("write", 1024),
+        {"op": "fork", "child": []},
+        {"op": "wait_child"},
+        touch("read", 1024), touch("write", 1024), touch("write", 1024),
+        {"op": "mprotect", "region": "heap", "permissions": "r"},
+        touch("read", 1024), touch("write", 1024),
+    ]);
+    let of = |memory: &str| {
+        let scenario = json!({"name": "test", "memory": memory, "processes": [{"name": "p", "program": program}]});
+        let result = run_on(&machine(1, "64MiB"), &scenario, 1 << 20).unwrap();
+        (result["faults"].clone(), process(&result, 2)["end"].clone())
+    };
+    let (faults, end) = of("footprint");
+    assert_eq!((&faults, &end), (&of("addresses").0, &of("addresses").1));
+    assert!(faults["zero_page"].as_u64() > Some(0) && faults["write_after_zero"].as_u64() > Some(0), "{faults}");
+    assert!(end.as_str().unwrap().contains("write"), "{end}");
+}
+
+/// The same bytes in two orders are two ways of using them: each costs what it costs.
+#[test]
+fn working_sets_know_in_which_order_they_are_used() {
+    let touch = |name: &str, pattern: &str, dependent: bool| {
+        let touch = json!({
+            "op": "touch", "region": "heap", "access": "read", "unit": "line", "pattern": pattern, "dependent": dependent
+        });
+        json!({"op": "repeat", "times": 5, "body": [{"op": "measure", "name": name, "body": [touch]}]})
+    };
+    let program = json!([
+        {"op": "mmap", "region": "heap", "size": "128KiB"},
+        {"op": "touch", "region": "heap"},
+        touch("stream", "sequential", false),
+        touch("chase", "chase", true),
+    ]);
+    let times = |memory: &str| {
+        let scenario = json!({"name": "test", "memory": memory, "processes": [{"name": "p", "program": program}]});
+        let result = run_on(&machine(1, "64MiB"), &scenario, 1 << 20).unwrap();
+        ["stream", "chase"].map(|name| result["measures"][name]["min_ns"].as_f64().unwrap())
+    };
+    for (own, exact) in times("footprint").into_iter().zip(times("addresses")) {
+        assert!((own / exact - 1.0).abs() < 0.15, "{own} {exact}");
+    }
+}

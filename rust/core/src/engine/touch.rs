@@ -3,7 +3,7 @@
 use super::addresses::Overlap;
 use super::cpu::Limit;
 use super::execute::Step;
-use super::footprints::{Kind, Owner, page_of};
+use super::footprints::{Kind, Owner, Part, page_of};
 use super::run::{Run, RunError};
 use super::task::TouchState;
 use crate::base::Picos;
@@ -144,12 +144,13 @@ impl Run {
         let pid = self.cpus[cpu].pid;
         let space = self.kernel.process(pid).and_then(|process| process.space).expect("who runs has memory");
         let is_write = access == Access::Write;
-        let owner = Owner::Part(space, base, unit, units);
-        let order = self.kernel.vm().space(space).region(base >> 12).map_or(0, |region| region.page_order);
+        let order = code.orders[index as usize];
+        let owner = Owner::Part(Part { space, base, unit, units, order });
+        let page_order = self.kernel.vm().space(space).region(base >> 12).map_or(0, |region| region.page_order);
         let profile = Profile {
             units,
             unit_bytes: unit,
-            page: page_of(order),
+            page: page_of(page_order),
             pattern: reuse_of(pattern),
             is_scattered: pattern.is_scattered(),
             is_dependent: touch.is_dependent,
@@ -167,7 +168,7 @@ impl Run {
             if room == Picos::ZERO {
                 break;
             }
-            let is_calm = footprints.is_calm(space, &held);
+            let is_calm = footprints.is_calm(space, &held, is_write);
             let accesses = if is_calm { footprints.within(cpu, &held, room, left) } else { 1 };
             if !is_calm && !self.fault_in(cpu, tid, owner, base + state.cursor.next(pattern) * unit, access)? {
                 break;

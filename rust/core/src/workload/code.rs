@@ -168,6 +168,8 @@ pub struct Code {
     pub instructions: Vec<Instruction>,
     /// What `Touch` refers to.
     pub touches: Vec<TouchCode>,
+    /// By touch: the first one that goes through its units in the same order, whatever it does to them.
+    pub orders: Vec<Address>,
     /// What `Thread` refers to.
     pub threads: Vec<ThreadCode>,
     /// Names of what is measured, in order of first mention.

@@ -6,6 +6,7 @@ use super::pattern::Pattern;
 use crate::base::ConfigError;
 use crate::memory::config::Size;
 use crate::vm::address_space::Permissions;
+use std::collections::HashMap;
 
 /// Bodies within bodies.
 const DEPTH_MAX: usize = 32;
@@ -28,13 +29,15 @@ impl Code {
     /// # Errors
     /// The first rule that is broken, with its path and the value.
     pub fn compile(&mut self, program: &[Op], path: &str) -> Result<Address, ConfigError> {
-        Compiler { code: self, depth: 0 }.program(program, path)
+        Compiler { code: self, depth: 0, orders: HashMap::new() }.program(program, path)
     }
 }
 
 struct Compiler<'a> {
     code: &'a mut Code,
     depth: usize,
+    /// By how a touch goes through its units: the first one that does so.
+    orders: HashMap<String, Address>,
 }
 
 impl Compiler<'_> {
@@ -238,8 +241,10 @@ impl Compiler<'_> {
             pattern: Pattern::new(touch, path)?,
             is_dependent: touch.dependent,
         };
+        let touch = index(self.code.touches.len());
+        let order = format!("{:?} {} {}", code.pattern.order(), code.pattern.is_scattered(), code.is_dependent);
+        self.code.orders.push(*self.orders.entry(order).or_insert(touch));
         self.code.touches.push(code);
-        let touch = index(self.code.touches.len() - 1);
         Ok(self.emit(Instruction::Touch(touch)))
     }
 
