@@ -5,7 +5,7 @@ from typing import Any
 
 from runq.machine import Machine
 from runq.validation._experiment import Column, Experiment, Parameters, Prediction, Tell
-from runq.validation._run import NotRun, fork, measure, op, run, wait
+from runq.validation._run import fork, measure, op, predict_each, run, wait
 
 __all__ = ["EXPERIMENT"]
 
@@ -39,14 +39,7 @@ class CowFaults:
 
     def predict(self, rows: Sequence[Parameters], machine: Machine, seed: int, tell: Tell) -> list[Prediction]:
         """One run a row."""
-        predictions = []
-        for done, row in enumerate(rows):
-            tell(done, len(rows))
-            try:
-                predictions.append(_predict(row, machine, seed))
-            except NotRun as reason:
-                predictions.append(Prediction(None, str(reason)))
-        return predictions
+        return predict_each(rows, tell, lambda row: _predict(row, machine, seed))
 
 
 def _predict(row: Parameters, machine: Machine, seed: int) -> Prediction:

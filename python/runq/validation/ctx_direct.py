@@ -6,7 +6,7 @@ from runq.machine import Machine
 from runq.scenario import ProcessSpec, Scenario
 from runq.simulate import simulate
 from runq.validation._experiment import Column, Experiment, Parameters, Prediction, Tell
-from runq.validation._run import measure, op
+from runq.validation._run import measure, op, predict_each
 
 __all__ = ["EXPERIMENT"]
 
@@ -33,11 +33,11 @@ class CtxDirect:
 
     def predict(self, rows: Sequence[Parameters], machine: Machine, seed: int, tell: Tell) -> list[Prediction]:
         """One run a row."""
-        predictions = []
-        for done, row in enumerate(rows):
-            tell(done, len(rows))
-            predictions.append(_predict(str(row["test"]), str(row["tasks"]), str(row["placement"]), machine, seed))
-        return predictions
+        return predict_each(
+            rows,
+            tell,
+            lambda row: _predict(str(row["test"]), str(row["tasks"]), str(row["placement"]), machine, seed),
+        )
 
 
 def _predict(test: str, tasks: str, placement: str, machine: Machine, seed: int) -> Prediction:

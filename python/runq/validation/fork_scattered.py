@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from runq.machine import Machine
 from runq.validation._experiment import Column, Experiment, Parameters, Prediction, Tell
-from runq.validation._run import NotRun, fork, op, run, wait
+from runq.validation._run import fork, op, predict_each, run, wait
 
 __all__ = ["EXPERIMENT"]
 
@@ -28,14 +28,7 @@ class ForkScattered:
 
     def predict(self, rows: Sequence[Parameters], machine: Machine, seed: int, tell: Tell) -> list[Prediction]:
         """One run a row."""
-        predictions = []
-        for done, row in enumerate(rows):
-            tell(done, len(rows))
-            try:
-                predictions.append(_predict(row, machine, seed))
-            except NotRun as reason:
-                predictions.append(Prediction(None, str(reason)))
-        return predictions
+        return predict_each(rows, tell, lambda row: _predict(row, machine, seed))
 
 
 def _predict(row: Parameters, machine: Machine, seed: int) -> Prediction:

@@ -7,6 +7,7 @@ from runq.machine import Machine
 from runq.scenarios import oversubscription
 from runq.simulate import simulate
 from runq.validation._experiment import Column, Experiment, Parameters, Prediction, Tell
+from runq.validation._run import predict_each
 
 __all__ = ["EXPERIMENT"]
 
@@ -36,11 +37,7 @@ class Oversubscription:
 
     def predict(self, rows: Sequence[Parameters], machine: Machine, seed: int, tell: Tell) -> list[Prediction]:
         """One run a row."""
-        predictions = []
-        for done, row in enumerate(rows):
-            tell(done, len(rows))
-            predictions.append(_predict(row, machine, seed))
-        return predictions
+        return predict_each(rows, tell, lambda row: _predict(row, machine, seed))
 
 
 def _predict(row: Parameters, machine: Machine, seed: int) -> Prediction:

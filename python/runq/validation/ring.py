@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from runq.machine import Machine
 from runq.validation._experiment import Column, Experiment, Parameters, Prediction, Tell
+from runq.validation._run import predict_each
 from runq.validation._switching import switching
 
 __all__ = ["EXPERIMENT"]
@@ -35,11 +36,7 @@ class Ring:
 
     def predict(self, rows: Sequence[Parameters], machine: Machine, seed: int, tell: Tell) -> list[Prediction]:
         """One run a row."""
-        predictions = []
-        for done, row in enumerate(rows):
-            tell(done, len(rows))
-            predictions.append(_predict(row, machine, seed))
-        return predictions
+        return predict_each(rows, tell, lambda row: _predict(row, machine, seed))
 
 
 def _predict(row: Parameters, machine: Machine, seed: int) -> Prediction:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from runq.machine import Machine
 from runq.validation._experiment import Column, Experiment, Parameters, Prediction, Tell
-from runq.validation._run import NotRun, exit_op, measure, op, run, wait
+from runq.validation._run import exit_op, measure, op, predict_each, run, wait
 
 __all__ = ["EXPERIMENT"]
 
@@ -32,14 +32,11 @@ class Syscalls:
 
     def predict(self, rows: Sequence[Parameters], machine: Machine, seed: int, tell: Tell) -> list[Prediction]:
         """One run a row."""
-        predictions = []
-        for done, row in enumerate(rows):
-            tell(done, len(rows))
-            try:
-                predictions.append(_predict(str(row["test"]), str(row["parameter"]), str(row["unit"]), machine, seed))
-            except NotRun as reason:
-                predictions.append(Prediction(None, str(reason)))
-        return predictions
+        return predict_each(
+            rows,
+            tell,
+            lambda row: _predict(str(row["test"]), str(row["parameter"]), str(row["unit"]), machine, seed),
+        )
 
 
 def _predict(test: str, parameter: str, unit: str, machine: Machine, seed: int) -> Prediction:

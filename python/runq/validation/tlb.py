@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from runq.machine import Machine
 from runq.validation._experiment import Column, Experiment, Parameters, Prediction, Tell
+from runq.validation._run import predict_each
 from runq.validation.lat_mem import with_page_size
 
 if TYPE_CHECKING:
@@ -34,11 +35,7 @@ class TlbOnly:
 
     def predict(self, rows: Sequence[Parameters], machine: Machine, seed: int, tell: Tell) -> list[Prediction]:
         """One replay a row."""
-        predictions = []
-        for done, row in enumerate(rows):
-            tell(done, len(rows))
-            predictions.append(_predict(row, machine, seed))
-        return predictions
+        return predict_each(rows, tell, lambda row: _predict(row, machine, seed))
 
 
 def _predict(row: Parameters, machine: Machine, seed: int) -> Prediction:
