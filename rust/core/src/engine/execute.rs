@@ -63,7 +63,7 @@ impl Run {
     fn instruction(&mut self, cpu: usize, tid: Tid, instruction: &Instruction, limit: Limit) -> Result<Step, RunError> {
         let pid = self.cpus[cpu].pid;
         match instruction {
-            Instruction::Compute(time) => return Ok(self.compute(cpu, tid, *time, limit)),
+            Instruction::Compute(time) => return Ok(self.compute(cpu, tid, Account::User, *time, limit)),
             Instruction::Syscall(time) => {
                 let time = time.unwrap_or(self.machine.kernel.syscall_ns);
                 self.cpus[cpu].pay(Account::Syscall, time);
@@ -198,16 +198,16 @@ impl Run {
     }
 
     /// Computes until it is over or time is up.
-    fn compute(&mut self, cpu: usize, tid: Tid, time: Picos, limit: Limit) -> Step {
+    pub(super) fn compute(&mut self, cpu: usize, tid: Tid, account: Account, time: Picos, limit: Limit) -> Step {
         let room = self.reach(cpu, limit).saturating_sub(self.cpus[cpu].now);
         let state = &mut self.cpus[cpu];
         let task = &mut self.tasks[tid.index()];
         if task.left == Picos::ZERO {
-            task.left = time;
+            (task.left, task.account) = (time, account);
         }
         let part = task.left.min(room);
         task.left = task.left - part;
-        state.pay(Account::User, part);
+        state.pay(account, part);
         if task.left == Picos::ZERO { Step::Next } else { Step::Again }
     }
 

@@ -473,7 +473,7 @@ impl Run {
         let time = at.min(state.stop()).saturating_sub(state.now).min(task.left);
         if time > Picos::ZERO {
             task.left = task.left - time;
-            state.pay(Account::User, time);
+            state.pay(task.account, time);
             // A computation that is over is not begun again.
             task.next += u32::from(task.left == Picos::ZERO);
         }

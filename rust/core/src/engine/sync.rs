@@ -36,8 +36,7 @@ impl Run {
             return Step::Next;
         }
         semaphore.waiting.push_back(tid);
-        self.call(cpu, tid, self.machine.kernel.sync.futex_wait_ns);
-        self.sleep(cpu, tid, Wait::Semaphore(index))
+        self.park(cpu, tid, Wait::Semaphore(index))
     }
 
     /// Adds one to a semaphore. Only for who waits it takes a call.
@@ -47,8 +46,7 @@ impl Run {
             semaphore.count = semaphore.count.saturating_add(1);
             return;
         };
-        self.call(cpu, tid, self.machine.kernel.sync.futex_wake_ns);
-        self.wake(waiting, cpu);
+        self.unpark(cpu, tid, waiting);
     }
 
     fn first_waiting(&mut self, index: u32) -> Option<Tid> {
@@ -115,8 +113,7 @@ impl Run {
             if thread.made == 0 {
                 return Ok(Step::Next);
             }
-            self.call(cpu, tid, self.machine.kernel.sync.futex_wait_ns);
-            return Ok(self.sleep(cpu, tid, Wait::Join(None)));
+            return Ok(self.park(cpu, tid, Wait::Join(None)));
         };
         if thread.name == name {
             let name = &self.code.names[name as usize];
@@ -127,8 +124,7 @@ impl Run {
             return Ok(Step::Next);
         }
         self.named.get_mut(&(pid, name)).expect("it was just there").waiting.push(tid);
-        self.call(cpu, tid, self.machine.kernel.sync.futex_wait_ns);
-        Ok(self.sleep(cpu, tid, Wait::Join(Some(name))))
+        Ok(self.park(cpu, tid, Wait::Join(Some(name))))
     }
 
     /// A thread has ended: who waited for that goes on.
@@ -154,6 +150,18 @@ impl Run {
                 self.wake(waiting, cpu);
             }
         }
+    }
+
+    /// Who runs begins to wait for another, on a futex.
+    pub(super) fn park(&mut self, cpu: usize, tid: Tid, wait: Wait) -> Step {
+        self.call(cpu, tid, self.machine.kernel.sync.futex_wait_ns);
+        self.sleep(cpu, tid, wait)
+    }
+
+    /// Who runs lets go on one that waits on a futex.
+    pub(super) fn unpark(&mut self, cpu: usize, tid: Tid, woken: Tid) {
+        self.call(cpu, tid, self.machine.kernel.sync.futex_wake_ns);
+        self.wake(woken, cpu);
     }
 
     /// A system call of who runs.

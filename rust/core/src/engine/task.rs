@@ -2,6 +2,7 @@
 
 use super::addresses::Overlap;
 use crate::base::{Picos, Rng};
+use crate::kernel::Account;
 use crate::workload::Cursor;
 use crate::workload::code::Address;
 
@@ -14,6 +15,8 @@ pub(super) struct Task {
     pub waits: Wait,
     /// What is left of the computation at hand; nothing of one that has not begun.
     pub left: Picos,
+    /// What that time is spent on.
+    pub account: Account,
     /// Rounds left of the loops that it is in, innermost last.
     pub loops: Vec<u64>,
     more: Option<Box<More>>,
@@ -64,7 +67,7 @@ pub(super) enum Wait {
 impl Task {
     /// The start of a program.
     pub fn new(next: Address) -> Self {
-        Self { next, waits: Wait::Nothing, left: Picos::ZERO, loops: Vec::new(), more: None }
+        Self { next, waits: Wait::Nothing, left: Picos::ZERO, account: Account::User, loops: Vec::new(), more: None }
     }
 
     /// The execution by a child: at an address of its own, or behind the maker's instruction and with all that the maker
