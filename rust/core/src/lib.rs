@@ -1,7 +1,7 @@
 //! `runq-core` simulates execution models: what processes, threads and runtimes cost on a given machine.
 //!
 //! It has no Python, no wall clock and no global state: a result is a pure function of configuration, input and seed.
-//! The floors, each importing only from below: [`sweep`], [`engine`] and [`replay`], [`workload`], [`kernel`], [`vm`], [`memory`] and [`trace`],
+//! The floors, each importing only from below: [`sweep`], [`engine`] and [`replay`], [`workload`], [`runtime`], [`kernel`], [`vm`], [`memory`] and [`trace`],
 //! [`sched`], [`base`].
 
 pub mod base;
@@ -9,6 +9,7 @@ pub mod engine;
 pub mod kernel;
 pub mod memory;
 pub mod replay;
+pub mod runtime;
 pub mod sched;
 pub mod sweep;
 pub mod trace;
