@@ -1,4 +1,4 @@
-"""What a machine's kernel does and what its single events cost: the tables `[kernel]` of a machine file.
+"""What single events of a machine cost: the tables `[kernel]` and `[atomics]` of a machine file.
 
 All times are in nanoseconds. The defaults are those of Linux 6.x on a server core of the 2020s, rounded; presets carry
 measured ones.
@@ -7,6 +7,7 @@ measured ones.
 import msgspec
 
 __all__ = [
+    "AtomicsConfig",
     "FaultCosts",
     "FootprintConfig",
     "ForkCosts",
@@ -17,6 +18,32 @@ __all__ = [
     "TeardownCosts",
     "TimerConfig",
 ]
+
+
+class AtomicsConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What accesses to words that cpus share cost, beside lines that move: the table `[atomics]` of a machine file.
+
+    Attributes:
+        add_ns: an atomic read-modify-write in a loop, on a line that the cpu owns.
+        compare_exchange_ns: a load and the compare-exchange behind it in a loop, on such a line.
+        increment_ns: a plain increment in a loop, one instruction.
+        forward_ns: a load of what the cpu stored just before.
+        load_ns: a load in a loop, from a line that the cpu has.
+        store_ns: a store in a loop, into the store buffer.
+        commit_ns: how long a store stays in the buffer at least.
+        hold_ns: how long a line stays at least where it came to.
+        store_buffer: entries of the store buffer; stores to one line in a row share one.
+    """
+
+    add_ns: float = 5
+    compare_exchange_ns: float = 10
+    increment_ns: float = 1.4
+    forward_ns: float = 1.4
+    load_ns: float = 0.3
+    store_ns: float = 0.3
+    commit_ns: float = 5
+    hold_ns: float = 10
+    store_buffer: int = 64
 
 
 class SwitchCosts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -14,7 +14,7 @@ import msgspec
 
 from runq import _core
 from runq.errors import ConfigError
-from runq.kernel_config import KernelConfig
+from runq.kernel_config import AtomicsConfig, KernelConfig
 
 __all__ = ["Cache", "Machine", "PageSize", "PageWalk", "Policy", "Region", "StreamKind", "StructureCache", "Tlb"]
 
@@ -179,6 +179,7 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
     coherence: Literal["mesi", "none"] = "mesi"
     caches: Sequence[Cache] = ()
     tlbs: Sequence[Tlb] = ()
+    atomics: AtomicsConfig = AtomicsConfig()
     kernel: KernelConfig = KernelConfig()
 
     def __post_init__(self) -> None:
@@ -257,7 +258,7 @@ def load_toml(content: bytes, name: str) -> dict[str, Any]:
 
 def _toml_lines(machine: Machine) -> Iterable[str]:
     yield f"name = {_toml(machine.name)}"
-    yield from _toml_fields(machine, skip=("name", "page_walk", "caches", "tlbs", "kernel"))
+    yield from _toml_fields(machine, skip=("name", "page_walk", "caches", "tlbs", "atomics", "kernel"))
     if machine.page_walk is not None:
         yield from ["", "[page_walk]"]
         yield from _toml_fields(machine.page_walk, skip=_STRUCTURE_CACHES)
@@ -270,6 +271,7 @@ def _toml_lines(machine: Machine) -> Iterable[str]:
             yield f"[[{title}]]"
             yield f"name = {_toml(level.name)}"
             yield from _toml_fields(level, skip=("name",))
+    yield from _toml_table("atomics", machine.atomics)
     yield from _toml_table("kernel", machine.kernel)
 
 

@@ -4,6 +4,7 @@
 //! simulator is built from a checked configuration and never meets a broken one. `docs/memory-model.md` says what every
 //! field does.
 
+mod atomics;
 pub mod check;
 mod defaults;
 pub mod kernel;
@@ -13,6 +14,7 @@ mod set;
 mod size;
 
 use crate::base::Picos;
+pub use atomics::AtomicsConfig;
 pub use check::RegionRef;
 pub use kernel::KernelConfig;
 pub use page_walk::{PageWalkConfig, StructureCacheConfig};
@@ -278,6 +280,8 @@ pub struct MachineConfig {
     pub caches: Vec<CacheConfig>,
     /// TLBs, from the cpu outwards.
     pub tlbs: Vec<TlbConfig>,
+    /// Accesses to words that cpus share.
+    pub atomics: AtomicsConfig,
     /// The kernel that runs on it, and what its events cost.
     pub kernel: KernelConfig,
 }
@@ -301,6 +305,7 @@ impl Default for MachineConfig {
             coherence: Coherence::default(),
             caches: Vec::new(),
             tlbs: Vec::new(),
+            atomics: AtomicsConfig::default(),
             kernel: KernelConfig::default(),
         }
     }

@@ -1,8 +1,9 @@
 //! The rules of a machine.
 //!
 //! A rule is told as `path: rule, got value`. The first broken one is reported: fields of the machine, then each cache
-//! by itself, then each TLB, then what they must be to one another, then page walks.
+//! by itself, then each TLB, shared words and the kernel, then what they must be to one another, then page walks.
 
+mod atomics;
 mod cache;
 mod hierarchy;
 mod kernel;
@@ -62,6 +63,7 @@ impl MachineConfig {
         for (index, tlb) in self.tlbs.iter().enumerate() {
             tlb::check(tlb, &format!("tlbs[{index}]"), self.cpus)?;
         }
+        atomics::check(&self.atomics)?;
         kernel::check(&self.kernel)?;
         hierarchy::check(self)?;
         page_walk::check(self)
