@@ -22,6 +22,7 @@ __all__ = [
     "Scheduling",
     "SimulateResult",
     "Stuck",
+    "Waits",
     "processes_text",
 ]
 
@@ -48,6 +49,13 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
     frames_total: int
     frames_peak: int
     swap_outs: int
+
+
+class Waits(msgspec.Struct, frozen=True, kw_only=True):
+    """How often something was waited for, and how long in all."""
+
+    count: int
+    total_ns: float
 
 
 class Fork(msgspec.Struct, frozen=True, kw_only=True):
@@ -212,6 +220,7 @@ class _Tree(msgspec.Struct, frozen=True, kw_only=True):
     ledger: dict[str, float]
     ledger_by_cpu: list[dict[str, float]]
     measures: dict[str, Measure]
+    waits: dict[str, Waits] = {}
     processes: list[Process]
     scheduling: Scheduling
     deadlock: list[Stuck]
@@ -229,6 +238,7 @@ class SimulateResult(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     Attributes:
         makespan_ns: when the last process was done.
         measures: durations of the `measure` ops, by name.
+        waits: what `io` and `block` ops waited for, by their name.
         ledger: where the time of all cpus went, by account; it sums to cpus times makespan.
         ledger_by_cpu: the same by cpu.
         processes: all processes by pid, those that have ended included.
@@ -251,6 +261,7 @@ class SimulateResult(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
     makespan_ns: float
     measures: dict[str, Measure]
+    waits: dict[str, Waits]
     ledger: dict[str, float]
     ledger_by_cpu: tuple[dict[str, float], ...]
     processes: tuple[Process, ...]
@@ -307,6 +318,7 @@ class SimulateResult(msgspec.Struct, frozen=True, kw_only=True, eq=False):
             "deadlock": msgspec.to_builtins(self.deadlock),
             "ledger_by_cpu": list(self.ledger_by_cpu),
             "measures": msgspec.to_builtins(self.measures),
+            "waits": msgspec.to_builtins(self.waits),
             "processes": msgspec.to_builtins(self.processes),
             "faults": self.faults,
             "forks": msgspec.to_builtins(self.forks),
@@ -339,6 +351,7 @@ def result_of(done: "_core.Simulated", scenario: Scenario, machine: Machine, see
     return SimulateResult(
         makespan_ns=tree.makespan_ns,
         measures=tree.measures,
+        waits=tree.waits,
         ledger=tree.ledger,
         ledger_by_cpu=tuple(tree.ledger_by_cpu),
         processes=tuple(tree.processes),

@@ -45,6 +45,11 @@ impl Rng {
         mix(self.state)
     }
 
+    /// A number strictly between 0 and 1, of which there are 2^52, as far from 0 as from 1.
+    pub const fn unit(&mut self) -> f64 {
+        ((self.next_u64() >> 12) as f64 + 0.5) / (1_u64 << 52) as f64
+    }
+
     /// A number below `bound`, by the high half of a product; its bias is below `bound / 2^32`.
     pub const fn below(&mut self, bound: u32) -> u32 {
         #[allow(clippy::cast_possible_truncation, reason = "the product of two 32-bit numbers, shifted by 32")]
@@ -71,6 +76,14 @@ mod tests {
         for (i, value) in values.iter().enumerate() {
             assert!(!values[i + 1..].contains(value));
         }
+    }
+
+    #[test]
+    fn unit_is_neither_0_nor_1() {
+        let mut rng = Rng::stream(7, "test", 0);
+        let units: Vec<f64> = (0..1000).map(|_| rng.unit()).collect();
+        assert!(units.iter().all(|&unit| 0.0 < unit && unit < 1.0));
+        assert!((units.iter().sum::<f64>() / 1000.0 - 0.5).abs() < 0.03);
     }
 
     #[test]

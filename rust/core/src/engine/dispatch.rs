@@ -9,6 +9,7 @@ use super::task::Wait;
 use crate::base::Picos;
 use crate::kernel::{Account, NO_CPU, State, Tid};
 use crate::sched::{Enqueue, Leave, TaskId};
+use crate::workload::{Instruction, Time};
 
 impl Run {
     /// A thread could run from a time on. `waker` is the cpu of who woke or made it.
@@ -77,14 +78,16 @@ impl Run {
         }
     }
 
-    /// What a thread still runs up to where it waits or ends, as far as it can be seen: the computation that comes next.
+    /// What a thread still runs up to where it waits or ends, as far as it can be seen: the computation that comes next,
+    /// or what is expected of one that is yet to be drawn.
     fn burst(&self, tid: Tid) -> Picos {
         let task = &self.tasks[tid.index()];
         if task.left > Picos::ZERO {
             return task.left;
         }
         match self.code.instructions.get(task.next as usize) {
-            Some(crate::workload::Instruction::Compute(time)) => *time,
+            Some(Instruction::Compute(Time::Fixed(time))) => *time,
+            Some(Instruction::Compute(Time::Drawn(index))) => self.code.samplers[*index as usize].expected(),
             _ => Picos::ZERO,
         }
     }

@@ -1,14 +1,14 @@
 //! Executing a program: one instruction after the other, until time is up or the process cannot go on.
 
 use super::cpu::Limit;
-use super::measure::ForkRecord;
+use super::measure::{ForkRecord, Outside};
 use super::run::{Run, RunError, share};
 use super::task::{Task, Wait};
 use crate::base::Picos;
 use crate::kernel::{Account, KernelError, MapCall, Pid, Thread, Tid};
 use crate::sched::Enqueue;
 use crate::vm::address_space::RegionKind;
-use crate::workload::code::{ChildKind, Instruction, Range};
+use crate::workload::code::{ChildKind, Instruction, Range, Time};
 use std::sync::Arc;
 
 /// Page-table entries that a call goes through in the time of a usual step: long calls count for more, so that the caller
@@ -63,17 +63,24 @@ impl Run {
     fn instruction(&mut self, cpu: usize, tid: Tid, instruction: &Instruction, limit: Limit) -> Result<Step, RunError> {
         let pid = self.cpus[cpu].pid;
         match instruction {
-            Instruction::Compute(time) => return Ok(self.compute(cpu, tid, Account::User, *time, limit)),
+            Instruction::Compute(time) => {
+                let time = match *time {
+                    Time::Fixed(time) => time,
+                    Time::Drawn(_) if self.tasks[tid.index()].left > Picos::ZERO => Picos::ZERO,
+                    time => self.time(tid, time),
+                };
+                return Ok(self.compute(cpu, tid, Account::User, time, limit));
+            }
             Instruction::Syscall(time) => {
                 let time = time.unwrap_or(self.machine.kernel.syscall_ns);
                 self.cpus[cpu].pay(Account::Syscall, time);
             }
             Instruction::Sleep(time) => {
                 self.cpus[cpu].pay(Account::Syscall, self.machine.kernel.syscall_ns);
-                self.tasks[tid.index()].waits = Wait::Time;
-                let wake = self.cpus[cpu].now + *time;
-                self.sleep_until(tid, wake);
+                self.wait_for(cpu, tid, *time);
             }
+            Instruction::Io(time) => self.wait_outside(cpu, tid, *time, Outside::Io),
+            Instruction::Block(time) => self.wait_outside(cpu, tid, *time, Outside::Block),
             Instruction::Thread(index) => return self.make_thread(cpu, tid, *index),
             Instruction::Join(name) => return self.join(cpu, tid, *name),
             Instruction::YieldNow => {
@@ -195,6 +202,33 @@ impl Run {
             }
         }
         Ok(Step::Next)
+    }
+
+    /// A time of a program, drawn if it is not always the same.
+    fn time(&mut self, tid: Tid, time: Time) -> Picos {
+        match time {
+            Time::Fixed(time) => time,
+            Time::Drawn(index) => {
+                let sampler = &self.code.samplers[index as usize];
+                sampler.draw(self.tasks[tid.index()].durations(self.seed, tid.0))
+            }
+        }
+    }
+
+    /// A thread begins to wait for a time.
+    fn wait_for(&mut self, cpu: usize, tid: Tid, time: Time) -> Picos {
+        let time = self.time(tid, time);
+        self.tasks[tid.index()].waits = Wait::Time;
+        let wake = self.cpus[cpu].now + time;
+        self.sleep_until(tid, wake);
+        time
+    }
+
+    /// A thread calls and waits for what is not of this machine.
+    fn wait_outside(&mut self, cpu: usize, tid: Tid, time: Time, kind: Outside) {
+        self.cpus[cpu].pay(Account::Syscall, self.machine.kernel.syscall_ns);
+        let time = self.wait_for(cpu, tid, time);
+        self.outside[kind as usize].note(time);
     }
 
     /// Computes until it is over or time is up.

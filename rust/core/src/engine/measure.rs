@@ -3,7 +3,7 @@
 use crate::base::Picos;
 use crate::kernel::Pid;
 use crate::vm::work::ForkWork;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// Durations in the order in which they ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -41,6 +41,36 @@ impl Measure {
             "p99_ns": rank(99),
             "max_ns": sorted.last(),
         })
+    }
+}
+
+/// What is waited for that is not of this machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outside {
+    /// A device or another machine.
+    Io,
+    /// The same in a call that takes its thread along.
+    Block,
+}
+
+/// How often something was waited for, and how long in all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Waits {
+    count: u64,
+    total: Picos,
+}
+
+impl Waits {
+    /// Notes one.
+    pub fn note(&mut self, time: Picos) {
+        self.count += 1;
+        self.total += time;
+    }
+
+    /// By name: those that there were.
+    pub fn rows(waits: &[Self; 2]) -> Map<String, Value> {
+        let named = ["io", "block"].into_iter().zip(waits).filter(|(_, waits)| waits.count > 0);
+        named.map(|(name, waits)| (name.to_owned(), json!({"count": waits.count, "total_ns": waits.total}))).collect()
     }
 }
 

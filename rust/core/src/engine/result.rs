@@ -1,6 +1,6 @@
 //! What a run came to.
 
-use super::measure::ForkRecord;
+use super::measure::{ForkRecord, Waits};
 use super::outcome::ThreadColumns;
 use super::run::Run;
 use crate::base::rng::{FNV_START, fnv1a};
@@ -74,6 +74,10 @@ impl Run {
             "forks": self.forks.iter().map(ForkRecord::row).collect::<Vec<_>>(),
             "log": self.kernel.log().iter().map(|line| json!({"at_ns": line.at, "text": line.text})).collect::<Vec<_>>(),
         });
+        let waits = Waits::rows(&self.outside);
+        if !waits.is_empty() {
+            tree["waits"] = waits.into();
+        }
         if let Some(memory) = &self.memory {
             tree["hierarchy"] = hierarchy(&self.machine, &memory.system().stats());
         }

@@ -5,7 +5,7 @@ use super::books::Books;
 use super::cpu::{Cpu, Limit};
 use super::footprints::Footprints;
 use super::latency::Latencies;
-use super::measure::{ForkRecord, Measure};
+use super::measure::{ForkRecord, Measure, Waits};
 use super::queues::Queues;
 use super::sync::{Named, Pipe, Semaphore};
 use super::task::{Task, Wait};
@@ -142,6 +142,8 @@ pub struct Run {
     shares: Vec<Share>,
     pub(super) measures: Vec<Measure>,
     pub(super) forks: Vec<ForkRecord>,
+    /// By kind: waits for what is not of this machine.
+    pub(super) outside: [Waits; 2],
     /// From being ready to running.
     pub(super) latencies: Latencies,
     pub(super) events: u64,
@@ -245,6 +247,7 @@ impl Run {
             starts,
             shares: attributes.iter().map(|attributes| share(Share::default(), attributes)).collect(),
             forks: Vec::new(),
+            outside: [Waits::default(); 2],
             latencies: Latencies::default(),
             events: 0,
             events_max: options.events_max,

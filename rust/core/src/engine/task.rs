@@ -31,6 +31,8 @@ struct More {
     cursors: Vec<(u32, TouchState)>,
     /// Of the choices that it makes.
     draws: Option<Rng>,
+    /// Of the times that it draws.
+    durations: Option<Rng>,
 }
 
 /// A touch that is not over, or where the next one goes on.
@@ -78,7 +80,7 @@ impl Task {
         }
         let mut child = Self { next: self.next + 1, loops: self.loops.clone(), ..Self::new(0) };
         if let Some(more) = &self.more {
-            let more = More { marks: more.marks.clone(), cursors: more.cursors.clone(), draws: None };
+            let more = More { marks: more.marks.clone(), cursors: more.cursors.clone(), ..More::default() };
             child.more = Some(Box::new(more));
         }
         child
@@ -102,6 +104,11 @@ impl Task {
     pub fn draw(&mut self, bound: u32, seed: u64, tid: u32) -> u32 {
         let draws = &mut self.more().draws;
         draws.get_or_insert_with(|| Rng::stream(seed, "choose", tid.into())).below(bound)
+    }
+
+    /// Random numbers for times. `tid` tells apart those of threads.
+    pub fn durations(&mut self, seed: u64, tid: u32) -> &mut Rng {
+        self.more().durations.get_or_insert_with(|| Rng::stream(seed, "durations", tid.into()))
     }
 
     /// Takes the state of a touch out.

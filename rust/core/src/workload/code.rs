@@ -1,5 +1,6 @@
 //! Compiled programs: instructions in one row, with jumps instead of bodies.
 
+use super::distribution::Sampler;
 use super::pattern::Pattern;
 use crate::base::Picos;
 use crate::vm::address_space::{Access, Permissions};
@@ -7,15 +8,28 @@ use crate::vm::address_space::{Access, Permissions};
 /// Where in the code something begins.
 pub type Address = u32;
 
+/// How long something takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Time {
+    /// Always the same.
+    Fixed(Picos),
+    /// Drawn anew each time: an index into [`Code::samplers`].
+    Drawn(u32),
+}
+
 /// One step.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Instruction {
     /// Runs for a time.
-    Compute(Picos),
+    Compute(Time),
     /// A system call; an empty one without a time.
     Syscall(Option<Picos>),
     /// Waits for a time.
-    Sleep(Picos),
+    Sleep(Time),
+    /// Waits for a device or another machine, without its thread where the model allows that.
+    Io(Time),
+    /// Waits in a system call that takes its thread along.
+    Block(Time),
     /// Makes a region.
     Mmap(Mmap),
     /// Removes a part of a region.
@@ -166,6 +180,8 @@ pub struct TouchCode {
 pub struct Code {
     /// The instructions.
     pub instructions: Vec<Instruction>,
+    /// What [`Time::Drawn`] refers to.
+    pub samplers: Vec<Sampler>,
     /// What `Touch` refers to.
     pub touches: Vec<TouchCode>,
     /// By touch: the first one that goes through its units in the same order, whatever it does to them.

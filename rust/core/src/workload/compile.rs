@@ -1,6 +1,7 @@
 //! From ops to code. All rules that an op has to keep are held here.
 
-use super::code::{Address, Attributes, ChildKind, Code, Instruction, Mmap, Range, ThreadCode, TouchCode};
+use super::code::{Address, Attributes, ChildKind, Code, Instruction, Mmap, Range, ThreadCode, Time, TouchCode};
+use super::distribution::Duration;
 use super::op::{Op, Part, Thread, Touch};
 use super::pattern::Pattern;
 use crate::base::ConfigError;
@@ -73,9 +74,23 @@ impl Compiler<'_> {
 
     fn op(&mut self, op: &Op, path: &str, later: &mut Vec<(Address, Vec<Op>, String)>) -> Result<(), ConfigError> {
         match op {
-            Op::Compute { ns } => self.emit(Instruction::Compute(*ns)),
+            Op::Compute { ns } => {
+                let time = self.time(ns, path)?;
+                self.emit(Instruction::Compute(time))
+            }
             Op::Syscall { ns } => self.emit(Instruction::Syscall(*ns)),
-            Op::Sleep { ns } => self.emit(Instruction::Sleep(*ns)),
+            Op::Sleep { ns } => {
+                let time = self.time(ns, path)?;
+                self.emit(Instruction::Sleep(time))
+            }
+            Op::Io { ns } => {
+                let time = self.time(ns, path)?;
+                self.emit(Instruction::Io(time))
+            }
+            Op::Block { ns } => {
+                let time = self.time(ns, path)?;
+                self.emit(Instruction::Block(time))
+            }
             Op::Mmap { region, size, page_size, permissions, shared, address } => {
                 check_region(path, region)?;
                 check_size(&format!("{path}.size"), *size)?;
@@ -225,6 +240,14 @@ impl Compiler<'_> {
         }
         self.code.instructions[head as usize] = Instruction::Choose(places);
         Ok(head)
+    }
+
+    fn time(&mut self, ns: &Duration, path: &str) -> Result<Time, ConfigError> {
+        if let Some(time) = ns.fixed() {
+            return Ok(Time::Fixed(time));
+        }
+        self.code.samplers.push(ns.sampler(&format!("{path}.ns"))?);
+        Ok(Time::Drawn(index(self.code.samplers.len() - 1)))
     }
 
     fn touch(&mut self, touch: &Touch, path: &str) -> Result<Address, ConfigError> {

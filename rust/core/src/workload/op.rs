@@ -1,5 +1,6 @@
 //! Ops as a user writes them.
 
+use super::distribution::Duration;
 use crate::base::Picos;
 use crate::memory::config::{PageSize, Size};
 use crate::vm::address_space::Access;
@@ -12,7 +13,7 @@ pub enum Op {
     /// Runs for a time.
     Compute {
         /// How long.
-        ns: Picos,
+        ns: Duration,
     },
     /// A system call.
     Syscall {
@@ -23,7 +24,17 @@ pub enum Op {
     /// Waits for a time.
     Sleep {
         /// How long.
-        ns: Picos,
+        ns: Duration,
+    },
+    /// Waits for a device or another machine: without its thread where the model allows that.
+    Io {
+        /// How long.
+        ns: Duration,
+    },
+    /// Waits in a system call that takes its thread along under every model.
+    Block {
+        /// How long.
+        ns: Duration,
     },
     /// Makes a region.
     Mmap {

@@ -8,9 +8,10 @@ use serde_json::Value;
 const SHOWN_CHARS_MAX: usize = 60;
 
 /// How the types of Rust are called in a message.
-const TYPE_NAMES: [(&str, &str); 11] = [
+const TYPE_NAMES: [(&str, &str); 12] = [
     ("u32", "an integer from 0 to 4294967295"),
     ("u64", "an integer from 0 to 18446744073709551615"),
+    ("f64", "a number"),
     ("a sequence", "a list"),
     ("a boolean", "true or false"),
     ("string or map", "a text"),
