@@ -1,7 +1,8 @@
 //! Programs: what processes do, as a user writes it, and compiled to flat code.
 //!
-//! `docs/programs.md` is the specification; `docs/distributions.md` that of times that are drawn.
+//! `docs/programs.md` is the specification; `docs/distributions.md` that of times that are drawn and of loads.
 
+pub mod arrivals;
 pub mod code;
 mod compile;
 pub mod distribution;
@@ -10,6 +11,7 @@ pub mod op;
 pub mod pattern;
 pub mod scenario;
 
+pub use arrivals::{ArrivalTimes, Arrivals, Load};
 pub use code::{Code, Instruction, Time};
 pub use compile::PIPE_BYTES;
 pub use distribution::{Distribution, Duration, Sampler};
