@@ -3,6 +3,8 @@
 //! A slot is what tasks run on, one at a time: a P of Go, the core of a Tokio worker, a carrier of a fork-join pool. A
 //! discipline knows no time, no threads and no cpus: the engine tells it what happened and pays for what it says it did.
 
+use super::slots::Slots;
+use crate::base::Picos;
 use crate::kernel::Tid;
 
 /// The number of a slot.
@@ -40,6 +42,8 @@ pub struct Pushed {
     pub overflowed: u32,
     /// Whether somebody may have to be woken for it: then [`Discipline::wake`] is asked.
     pub notifies: bool,
+    /// Whether there was no room: the task is nowhere, and who pushed it has to wait or to give up.
+    pub is_full: bool,
 }
 
 /// What a slot does next, and what it took to find out.
@@ -55,7 +59,8 @@ pub struct Next {
     pub stolen: u32,
     /// Slots whose queues were looked at.
     pub visited: u32,
-    /// How often it slept a little before it took what another slot was about to run.
+    /// Naps before it may take what another slot is about to run: with one there is no task yet. The slot sleeps a little
+    /// and asks again; by then the other may have run it.
     pub naps: u32,
     /// Whether the slot was searching and found something: then [`Discipline::wake`] is asked.
     pub notifies: bool,
@@ -85,30 +90,20 @@ pub trait Discipline: std::fmt::Debug + Send {
     /// An idle slot that a carrier is to search with, if one is needed now. It is [`Status::Searching`] from then on.
     fn wake(&mut self) -> Option<Slot>;
 
-    /// Takes an idle slot for a carrier that comes back from a blocking call or is made anew: `preferred` if that is idle.
-    /// It is [`Status::Running`] from then on.
-    fn claim(&mut self, preferred: Option<Slot>) -> Option<Slot>;
-
     /// What a slot runs next. With a task it is [`Status::Running`] from then on; a slot that looks at others for one may
     /// be [`Status::Searching`] before.
     fn next(&mut self, slot: Slot) -> Next;
 
-    /// A slot has found nothing: it idles from then on, unless a last look at all queues finds something, which is told by
-    /// `false`: then it is searching, and `next` is asked again.
+    /// A slot has found nothing: it idles from then on, unless a last look at queues finds something, which is told by
+    /// `false`: then `next` is asked again.
     fn retire(&mut self, slot: Slot) -> bool;
-
-    /// The carrier of a slot begins a call that may block.
-    fn block(&mut self, slot: Slot);
-
-    /// The call is over, and nobody took the slot in between.
-    fn unblock(&mut self, slot: Slot);
 
     /// The slot is taken from a carrier that blocks. Returns whether another carrier is to take it at once, running
     /// (`Some(false)`) or searching (`Some(true)`); else it idles.
     fn hand_off(&mut self, slot: Slot) -> Option<bool>;
 
-    /// How a slot stands.
-    fn status(&self, slot: Slot) -> Status;
+    /// The task that a slot runs has run for so long since `next` gave it out. Some disciplines adapt to it.
+    fn polled(&mut self, _slot: Slot, _time: Picos) {}
 
     /// Whether a slot has tasks of its own that wait.
     fn has_work(&self, slot: Slot) -> bool;
@@ -116,9 +111,40 @@ pub trait Discipline: std::fmt::Debug + Send {
     /// Tasks that wait, in all queues.
     fn queued(&self) -> usize;
 
+    /// How all slots stand.
+    fn slots(&self) -> &Slots;
+
+    /// The same, to change it.
+    fn slots_mut(&mut self) -> &mut Slots;
+
+    /// Takes an idle slot for a carrier that comes back from a blocking call or is made anew: `preferred` if that is idle.
+    /// It is [`Status::Running`] from then on.
+    fn claim(&mut self, preferred: Option<Slot>) -> Option<Slot> {
+        self.slots_mut().claim(preferred)
+    }
+
+    /// The carrier of a slot begins a call that may block.
+    fn block(&mut self, slot: Slot) {
+        self.slots_mut().set(slot, Status::Blocked);
+    }
+
+    /// The call is over, and nobody took the slot in between.
+    fn unblock(&mut self, slot: Slot) {
+        self.slots_mut().set(slot, Status::Running);
+    }
+
+    /// How a slot stands.
+    fn status(&self, slot: Slot) -> Status {
+        self.slots().status(slot)
+    }
+
     /// Slots that search.
-    fn searching(&self) -> usize;
+    fn searching(&self) -> usize {
+        self.slots().searching()
+    }
 
     /// Slots that idle.
-    fn idle(&self) -> usize;
+    fn idle(&self) -> usize {
+        self.slots().idle()
+    }
 }

@@ -1,5 +1,13 @@
 //! Execution models: how the tasks of a program become work for threads.
 
+pub mod config;
 pub mod discipline;
+pub mod fifo;
+pub mod per_slot;
+pub mod slots;
+pub mod work_stealing;
 
+pub use config::RuntimeConfig;
 pub use discipline::{Discipline, Next, Push, Pushed, Slot, Status};
+pub use slots::Slots;
+pub use work_stealing::WorkStealingConfig;
