@@ -29,7 +29,7 @@ from runq.kernel import Kernel
 from runq.machine import Cache, Machine, PageWalk, Region, StructureCache, Tlb
 from runq.replay import replay
 from runq.result import ReplayResult
-from runq.scenario import KernelChoices, ProcessSpec, Scenario
+from runq.scenario import KernelChoices, LockSpec, ProcessSpec, Scenario
 from runq.simulate import page_replacement, simulate
 from runq.simulate_result import SimulateResult
 
@@ -47,6 +47,7 @@ __all__ = [
     "Kernel",
     "KernelChoices",
     "KernelError",
+    "LockSpec",
     "Machine",
     "MissRatioCurve",
     "OutOfMemory",

@@ -15,7 +15,7 @@ import msgspec
 from runq.errors import ConfigError
 from runq.machine import load_toml
 
-__all__ = ["KernelChoices", "Op", "ProcessSpec", "Scenario"]
+__all__ = ["KernelChoices", "LockSpec", "Op", "ProcessSpec", "Scenario"]
 
 # An op as TOML and JSON write it: a table whose field `op` says what it does.
 Op = Mapping[str, Any]
@@ -52,6 +52,20 @@ class KernelChoices(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     queues: Literal["auto", "shared", "per-cpu"] = "auto"
     steal: bool = True
     wake_affine: bool = False
+
+
+class LockSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A lock of a scenario.
+
+    Attributes:
+        kind: how it goes about it; `barging` if absent, `rwlock` where programs lock it for reading or writing.
+        protocol: whether who holds it `inherit`s the priority of who waits for it.
+        prefer: who goes first at a reader-writer lock; `readers` if absent.
+    """
+
+    kind: Literal["barging", "fair", "adaptive", "go", "tas", "ttas", "ticket", "mcs", "rwlock"] | None = None
+    protocol: Literal["none", "inherit"] = "none"
+    prefer: Literal["readers", "writers", "fifo"] | None = None
 
 
 class ProcessSpec(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -99,6 +113,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
         name: what results call it.
         processes: who runs; all are children of process 1.
         kernel: what the kernel does differently.
+        locks: locks by their names; those that are not here are as programs use them.
         memory: `none` charges faults and calls; `addresses` sends every access through TLBs, page walks and caches;
             `footprint` goes by working sets and what of them survives a switch.
         until_ns: when the run ends, if not by itself.
@@ -107,6 +122,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
     name: str
     processes: Sequence[ProcessSpec]
     kernel: KernelChoices = KernelChoices()
+    locks: dict[str, LockSpec] = {}
     memory: Literal["none", "addresses", "footprint"] = "none"
     until_ns: float | None = None
 
@@ -224,12 +240,14 @@ def _element(node: Any, step: str, path: str) -> Any:
 
 
 def _toml_lines(tree: dict[str, Any]) -> Iterable[str]:
-    tables = ("kernel", "processes")
+    tables = ("kernel", "locks", "processes")
     for key, value in tree.items():
         if key not in tables:
             yield f"{key} = {_toml(value)}"
     if tree.get("kernel"):
         yield from ("", "[kernel]", *(f"{key} = {_toml(value)}" for key, value in tree["kernel"].items()))
+    if tree.get("locks"):
+        yield from ("", "[locks]", *(f"{json.dumps(key)} = {_toml(value)}" for key, value in tree["locks"].items()))
     for process in tree["processes"]:
         yield from ("", "[[processes]]")
         for key, value in process.items():

@@ -13,6 +13,7 @@ from runq.threads import Threads
 __all__ = [
     "Fork",
     "Latency",
+    "Lock",
     "LogLine",
     "Measure",
     "Memory",
@@ -95,7 +96,7 @@ class Fork(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Latency(msgspec.Struct, frozen=True, kw_only=True):
-    """From being ready to running, over all times that a thread was put on a cpu; quantiles with two digits."""
+    """Times of one sort, such as from being ready to running; quantiles with two digits."""
 
     count: int
     mean_ns: float
@@ -196,14 +197,45 @@ class Misses(msgspec.Struct, frozen=True, kw_only=True):
         return self.by_cause["replaced"] + self.by_cause["reordered"]
 
 
+class Lock(msgspec.Struct, frozen=True, kw_only=True):
+    """What is told of a lock.
+
+    Attributes:
+        kind: how it goes about it.
+        acquisitions: how often it was taken.
+        contended: how often of these somebody had to wait for it.
+        hand_offs: how often it went from one to the next without being free in between.
+        wait: how long those waited that had to.
+        hold: how long it was held each time.
+        spin_ns: how long cpus were kept busy by waiting for it.
+        sleep_ns: how long threads slept for it.
+        queue_max: how many waited at a time, at most: the length of the convoy.
+        queue_mean: how many waited on average over the whole run.
+        critical_ns: how long it was held on the path of waits that leads to the end of the last thread.
+    """
+
+    kind: str
+    acquisitions: int
+    contended: int
+    hand_offs: int
+    wait: Latency
+    hold: Latency
+    spin_ns: float
+    sleep_ns: float
+    queue_max: int
+    queue_mean: float
+    critical_ns: float
+
+
 class Stuck(msgspec.Struct, frozen=True, kw_only=True):
-    """A thread that waits for ever: its number, its process, and what for."""
+    """A thread that waits for ever: its number, its process, what for, and the locks that it holds."""
 
     thread: int
     pid: int
     process: str
     name: str | None
     waits_for: str
+    holds: list[str] = []
 
 
 class LogLine(msgspec.Struct, frozen=True):
@@ -224,6 +256,7 @@ class _Tree(msgspec.Struct, frozen=True, kw_only=True):
     processes: list[Process]
     scheduling: Scheduling
     deadlock: list[Stuck]
+    locks: dict[str, Lock] = {}
     faults: dict[str, int]
     memory: Memory
     forks: list[Fork]
@@ -245,7 +278,8 @@ class SimulateResult(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         threads: all threads, as columns.
         scheduling: switches, migrations, ticks, fairness, latencies.
         misses: why caches missed; None where memory was not simulated.
-        deadlock: threads that wait for ever, up to 20 of them.
+        deadlock: threads that wait for ever, up to 20 of them: those in a cycle of locks, and all once nothing happens.
+        locks: what is told of each lock, by name.
         faults: page faults by kind.
         forks: every fork in order of time.
         memory: frames.
@@ -269,6 +303,7 @@ class SimulateResult(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     scheduling: Scheduling
     misses: Misses | None
     deadlock: tuple[Stuck, ...]
+    locks: dict[str, Lock]
     faults: dict[str, int]
     forks: tuple[Fork, ...]
     memory: Memory
@@ -316,6 +351,7 @@ class SimulateResult(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         return tree | {
             "scheduling": msgspec.to_builtins(self.scheduling),
             "deadlock": msgspec.to_builtins(self.deadlock),
+            "locks": msgspec.to_builtins(self.locks),
             "ledger_by_cpu": list(self.ledger_by_cpu),
             "measures": msgspec.to_builtins(self.measures),
             "waits": msgspec.to_builtins(self.waits),
@@ -359,6 +395,7 @@ def result_of(done: "_core.Simulated", scenario: Scenario, machine: Machine, see
         scheduling=tree.scheduling,
         misses=tree.misses,
         deadlock=tuple(tree.deadlock),
+        locks=tree.locks,
         faults=tree.faults,
         forks=tuple(tree.forks),
         memory=tree.memory,

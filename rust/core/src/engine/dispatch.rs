@@ -35,7 +35,7 @@ impl Run {
     }
 
     /// Charges all that run and were picked from a queue, up to a time.
-    fn charge_queue(&mut self, queue: usize, at: Picos) {
+    pub(super) fn charge_queue(&mut self, queue: usize, at: Picos) {
         let cpus = if self.queues.is_shared() { 0..self.cpus.len() } else { queue..queue + 1 };
         for cpu in cpus {
             self.catch_up(cpu, at);
@@ -93,7 +93,7 @@ impl Run {
     }
 
     /// Lets the policy say whether one that came makes another stop.
-    fn preempt_for(&mut self, woken: Tid, queue: usize, at: Picos) {
+    pub(super) fn preempt_for(&mut self, woken: Tid, queue: usize, at: Picos) {
         let (mut running, mut cpus) = (Vec::new(), Vec::new());
         for cpu in 0..self.cpus.len() {
             let may_run = self.threads[woken.index()].may_run_on(cpu);
@@ -217,6 +217,7 @@ impl Run {
         state.tick = if tick == Picos::ZERO { Picos::NEVER } else { crate::sched::weight::next_tick(now, tick) };
         let pid = state.pid;
         self.kernel.set_running(cpu, Some(pid));
+        self.look_again(tid);
     }
 
     /// The timer, the end of a slice, or somebody better: what stops who runs from time to time.
@@ -271,6 +272,9 @@ impl Run {
         let is_cheap = self.queues.is_delayed(queue, tid);
         let cost = if is_cheap { costs.wake_ns } else { costs.wake_ns + costs.dequeue_ns };
         self.cpus[cpu].pay(Account::Sched, cost);
+        if let Some(waker) = self.cpus[cpu].running {
+            self.locks.paths.go_on_from(tid, waker);
+        }
         self.wake_for_free(tid, self.cpus[cpu].now, Some(cpu));
     }
 

@@ -90,6 +90,17 @@ impl Run {
             }
             Instruction::Acquire(index) => return Ok(self.acquire(cpu, tid, *index)),
             Instruction::Release(index) => self.release(cpu, tid, *index),
+            Instruction::Lock(index) => return self.lock(cpu, tid, *index, limit),
+            Instruction::ReadLock(index) => return self.lock_shared(cpu, tid, *index, false),
+            Instruction::WriteLock(index) => return self.lock_shared(cpu, tid, *index, true),
+            Instruction::Unlock(index) => return self.unlock(cpu, tid, *index),
+            Instruction::Destroy(index) => return self.destroy(cpu, tid, *index),
+            Instruction::Await(condition, index) => {
+                return self.await_condition(cpu, tid, (*condition, *index), limit);
+            }
+            Instruction::Signal(condition) => return Ok(self.signal(cpu, tid, *condition, false)),
+            Instruction::Broadcast(condition) => return Ok(self.signal(cpu, tid, *condition, true)),
+            Instruction::Barrier(index) => return Ok(self.meet(cpu, tid, *index)),
             Instruction::Send(index, bytes) => return Ok(self.send(cpu, tid, *index, *bytes)),
             Instruction::Recv(index) => return Ok(self.receive(cpu, tid, *index)),
             Instruction::Mmap(map) => {

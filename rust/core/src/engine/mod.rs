@@ -16,6 +16,7 @@ mod execute;
 mod footprints;
 mod latency;
 mod lines;
+mod locks;
 mod measure;
 mod outcome;
 mod queues;

@@ -116,28 +116,44 @@ impl Run {
         if squares == 0.0 { 1.0 } else { sum * sum / (count as f64 * squares) }
     }
 
-    /// Who waits for what for ever, once nothing can happen any more.
+    /// Who waits for what for ever: who is in a cycle of locks, and once nothing can happen any more, all who wait.
     pub(super) fn deadlock(&self) -> Vec<Value> {
+        let mut rows: Vec<Value> = self.locks.told.iter().take(TOLD_MAX).map(|told| told.row.clone()).collect();
         if !self.is_over() {
-            return Vec::new();
+            return rows;
         }
-        let waits = (0..).zip(&self.threads).filter(|(_, thread)| thread.state == State::Waiting && thread.pid != INIT);
-        let told = waits.take(TOLD_MAX).map(|(tid, thread)| {
-            let name = |names: &[String], index: u32| names.get(index as usize).cloned().unwrap_or_default();
-            let what = match self.tasks[tid as usize].waits {
-                Wait::Nothing | Wait::Time => "nothing".to_owned(),
-                Wait::Child | Wait::Vfork => "a child".to_owned(),
-                Wait::Join(None) => "the threads that it made".to_owned(),
-                Wait::Join(Some(index)) => format!("thread {}", name(&self.code.names, index)),
-                Wait::Semaphore(index) => format!("semaphore {}", name(&self.code.semaphores, index)),
-                Wait::Send(index) => format!("room in channel {}", name(&self.code.channels, index)),
-                Wait::Receive(index) => format!("a message of channel {}", name(&self.code.channels, index)),
-            };
-            let process = self.kernel.process(thread.pid).map(|process| process.name.clone()).unwrap_or_default();
-            let thread_name = self.code.names.get(thread.name as usize);
-            json!({"thread": tid, "pid": thread.pid, "process": process, "name": thread_name, "waits_for": what})
-        });
-        told.collect()
+        let is_told = |tid: Tid| self.locks.told.iter().any(|told| told.tid == tid);
+        for (tid, thread) in (0..).map(Tid).zip(&self.threads) {
+            let waits = thread.state == State::Waiting || (thread.is_alive() && self.tasks[tid.index()].is_trying);
+            if waits && thread.pid != INIT && rows.len() < TOLD_MAX && !is_told(tid) {
+                rows.push(self.stuck_row(tid));
+            }
+        }
+        rows
+    }
+
+    /// What a thread waits for, in words.
+    pub(super) fn what_it_waits_for(&self, tid: Tid) -> String {
+        if let Some(index) = self.waits_for_lock(tid) {
+            return self.describe_lock(index);
+        }
+        let name = |names: &[String], index: u32| names.get(index as usize).cloned().unwrap_or_default();
+        match self.tasks[tid.index()].waits {
+            Wait::Nothing | Wait::Time => "nothing".to_owned(),
+            Wait::Child | Wait::Vfork => "a child".to_owned(),
+            Wait::Join(None) => "the threads that it made".to_owned(),
+            Wait::Join(Some(index)) => format!("thread {}", name(&self.code.names, index)),
+            Wait::Semaphore(index) => format!("semaphore {}", name(&self.code.semaphores, index)),
+            Wait::Lock(index) => self.describe_lock(index),
+            Wait::Condition(index) => format!("condition {}", name(&self.code.conditions, index)),
+            Wait::Barrier(index) => {
+                let barrier = &self.locks.barriers[index as usize];
+                let (name, _) = &self.code.barriers[index as usize];
+                format!("barrier {name}, to which {} of {} have come", barrier.waiting.len(), barrier.parties)
+            }
+            Wait::Send(index) => format!("room in channel {}", name(&self.code.channels, index)),
+            Wait::Receive(index) => format!("a message of channel {}", name(&self.code.channels, index)),
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Run queues: the policies of a run, and how many wait in each.
 
 use crate::base::Picos;
-use crate::kernel::{Thread, Tid};
+use crate::kernel::{State, Thread, Tid};
 use crate::sched::{Carry, Enqueue, Leave, Scheduler};
 use std::cmp::Reverse;
 
@@ -111,6 +111,13 @@ impl Queues {
             self.list[queue].enqueue(&task, Enqueue::Migrated(carry), now);
         }
         given
+    }
+
+    /// A thread that is queued or runs has another share.
+    pub fn reweigh(&mut self, queue: usize, thread: &Thread, tid: Tid, now: Picos) {
+        let now = self.tell(queue, now);
+        let is_queued = thread.state == State::Ready;
+        self.list[queue].reweigh(&thread.task(tid, Picos::NEVER), is_queued, now);
     }
 
     pub fn runs_until(&mut self, queue: usize, tid: Tid, now: Picos) -> Picos {

@@ -31,8 +31,7 @@ impl Run {
         // Nobody is queued any more: with a million threads columns find room in what queues leave.
         self.let_go();
         let deadlock = self.deadlock();
-        if !deadlock.is_empty() {
-            let first = &deadlock[0];
+        if let Some(first) = deadlock.get(self.locks.told.len()) {
             let (name, what) =
                 (first["process"].as_str().unwrap_or_default(), first["waits_for"].as_str().unwrap_or_default());
             let text = format!(
@@ -64,6 +63,7 @@ impl Run {
             "processes": processes.iter().map(|process| self.kernel.row(process)).collect::<Vec<_>>(),
             "scheduling": self.scheduling(),
             "deadlock": deadlock,
+            "locks": self.lock_rows(),
             "faults": crate::kernel::fault_counts(&faults),
             "memory": {
                 "frames_total": vm.frames_total(),

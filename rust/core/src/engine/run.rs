@@ -5,6 +5,7 @@ use super::books::Books;
 use super::cpu::{Cpu, Limit};
 use super::footprints::Footprints;
 use super::latency::Latencies;
+use super::locks::Locks;
 use super::measure::{ForkRecord, Measure, Waits};
 use super::queues::Queues;
 use super::sync::{Named, Pipe, Semaphore};
@@ -128,6 +129,7 @@ pub struct Run {
     pub(super) named: BTreeMap<(Pid, u32), Named>,
     pub(super) semaphores: Vec<Semaphore>,
     pub(super) pipes: Vec<Pipe>,
+    pub(super) locks: Locks,
     pub(super) queues: Queues,
     pub(super) alive: u32,
     pub(super) alive_peak: u32,
@@ -161,6 +163,8 @@ pub struct Run {
     interrupted: Option<usize>,
     /// Up to when it may run without looking at others: what it does to them may bring that nearer.
     pub(super) horizon: Picos,
+    /// Before when no other cpu can do anything: up to then it is the first everywhere.
+    pub(super) turn: Picos,
     is_over: bool,
 }
 
@@ -229,6 +233,7 @@ impl Run {
             measures: vec![Measure::default(); code.measures.len()],
             semaphores: vec![Semaphore::default(); code.semaphores.len()],
             pipes: vec![Pipe::default(); code.channels.len()],
+            locks: Locks::new(&machine, &scenario, &code, seed)?,
             cpus: vec![Cpu::new(machine.kernel.switch.asids); machine.cpus as usize],
             queues: Queues::new(list),
             code: Arc::new(code),
@@ -254,6 +259,7 @@ impl Run {
             entries,
             interrupted: None,
             horizon: Picos::NEVER,
+            turn: Picos::NEVER,
             is_over: false,
             scenario,
             machine,
@@ -328,8 +334,13 @@ impl Run {
                     if time >= until {
                         return Ok(true);
                     }
+                    if self.spins_for_ever(cpu) && event.is_none() && self.only_spins() {
+                        self.is_over = true;
+                        return Ok(true);
+                    }
                     self.interrupted = Some(cpu);
                     self.horizon = self.horizon_of(cpu);
+                    self.turn = self.turn_of(cpu);
                     continue;
                 }
             };
@@ -368,6 +379,12 @@ impl Run {
         ahead.min(event).max(self.cpus[cpu].now + Picos(1))
     }
 
+    /// Before when a cpu is the first one: ties go to the lower number.
+    fn turn_of(&self, cpu: usize) -> Picos {
+        let others = self.cpus.iter().enumerate().filter(|&(other, state)| other != cpu && state.running.is_some());
+        others.map(|(other, state)| self.next_on(state) + tie(cpu, other)).min().unwrap_or(Picos::NEVER)
+    }
+
     fn window(&self) -> Picos {
         if self.footprints.is_some() { WINDOW_FOOTPRINT } else { WINDOW }
     }
@@ -376,6 +393,9 @@ impl Run {
     pub(super) fn come_nearer(&mut self, cpu: usize) {
         if self.interrupted.is_some_and(|running| running != cpu) {
             self.horizon = self.horizon.min(self.next_on(&self.cpus[cpu]) + self.window());
+        }
+        if let Some(running) = self.interrupted.filter(|&running| running != cpu) {
+            self.turn = self.turn.min(self.next_on(&self.cpus[cpu]) + tie(running, cpu));
         }
     }
 
@@ -477,6 +497,10 @@ impl Run {
         if time > Picos::ZERO {
             task.left = task.left - time;
             state.pay(task.account, time);
+            if task.account == Account::Spin {
+                self.note_spin(tid, time);
+                return;
+            }
             // A computation that is over is not begun again.
             task.next += u32::from(task.left == Picos::ZERO);
         }
@@ -558,6 +582,11 @@ impl Run {
             self.charge(cpu);
         }
     }
+}
+
+/// What a cpu may be later than another and still be the first.
+fn tie(cpu: usize, other: usize) -> Picos {
+    Picos(u64::from(cpu < other))
 }
 
 /// What a scheduler is told: what is said, and the rest as it is of the maker.

@@ -154,8 +154,13 @@ impl Run {
 
     /// Who runs begins to wait for another, on a futex.
     pub(super) fn park(&mut self, cpu: usize, tid: Tid, wait: Wait) -> Step {
-        self.call(cpu, tid, self.machine.kernel.sync.futex_wait_ns);
+        self.begin_park(cpu, tid);
         self.sleep(cpu, tid, wait)
+    }
+
+    /// The first half of that: who runs is on its way, and may still find that it need not wait.
+    pub(super) fn begin_park(&mut self, cpu: usize, tid: Tid) {
+        self.call(cpu, tid, self.machine.kernel.sync.futex_wait_ns);
     }
 
     /// Who runs lets go on one that waits on a futex.

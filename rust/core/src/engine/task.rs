@@ -17,6 +17,8 @@ pub(super) struct Task {
     pub left: Picos,
     /// What that time is spent on.
     pub account: Account,
+    /// It is about to take a lock.
+    pub is_trying: bool,
     /// Rounds left of the loops that it is in, innermost last.
     pub loops: Vec<u64>,
     more: Option<Box<More>>,
@@ -60,6 +62,12 @@ pub(super) enum Wait {
     Join(Option<u32>),
     /// A semaphore.
     Semaphore(u32),
+    /// A lock.
+    Lock(u32),
+    /// A condition.
+    Condition(u32),
+    /// Others that come to a barrier.
+    Barrier(u32),
     /// Room in a pipe.
     Send(u32),
     /// A message.
@@ -69,7 +77,15 @@ pub(super) enum Wait {
 impl Task {
     /// The start of a program.
     pub fn new(next: Address) -> Self {
-        Self { next, waits: Wait::Nothing, left: Picos::ZERO, account: Account::User, loops: Vec::new(), more: None }
+        Self {
+            next,
+            waits: Wait::Nothing,
+            left: Picos::ZERO,
+            account: Account::User,
+            is_trying: false,
+            loops: Vec::new(),
+            more: None,
+        }
     }
 
     /// The execution by a child: at an address of its own, or behind the maker's instruction and with all that the maker

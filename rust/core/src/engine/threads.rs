@@ -38,6 +38,7 @@ impl Run {
             self.threads[head.index()].neighbours[0] = tid;
         }
         self.threads[maker.index()].made += 1;
+        self.locks.paths.go_on_from(tid, maker);
         if let Some(name) = name {
             self.named.entry((pid, name)).or_default().alive += 1;
         }
@@ -128,6 +129,7 @@ impl Run {
     }
 
     fn terminate(&mut self, tid: Tid, now: Picos) {
+        self.leave_locks(tid, now);
         // Its own cpu may be ahead of the one that ends it.
         let now = now.max(self.threads[tid.index()].since);
         self.set_state(tid, State::Terminated, now);

@@ -71,6 +71,9 @@ pub trait Scheduler {
     /// Chooses who runs, and takes it out of the queue. Nobody, only if nobody is queued.
     fn pick(&mut self, now: Picos) -> Option<TaskId>;
 
+    /// A task that is queued or runs has another share or priority.
+    fn reweigh(&mut self, _task: &Task, _is_queued: bool, _now: Picos) {}
+
     /// When the policy wants to be asked again about who just began to run, or goes on. Later than `now`.
     fn runs_until(&mut self, _id: TaskId, _now: Picos) -> Picos {
         Picos::NEVER

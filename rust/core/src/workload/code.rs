@@ -1,6 +1,7 @@
 //! Compiled programs: instructions in one row, with jumps instead of bodies.
 
 use super::distribution::Sampler;
+use super::locks::LockUse;
 use super::pattern::Pattern;
 use crate::base::Picos;
 use crate::vm::address_space::{Access, Permissions};
@@ -54,6 +55,24 @@ pub enum Instruction {
     Acquire(u32),
     /// Adds one to a semaphore.
     Release(u32),
+    /// Takes a lock: an index into [`Code::locks`].
+    Lock(u32),
+    /// Takes a reader-writer lock for reading.
+    ReadLock(u32),
+    /// Takes a reader-writer lock for writing.
+    WriteLock(u32),
+    /// Gives a lock back.
+    Unlock(u32),
+    /// Ends a lock.
+    Destroy(u32),
+    /// Waits for a condition, an index into [`Code::conditions`], under a lock.
+    Await(u32, u32),
+    /// Wakes one who waits for a condition.
+    Signal(u32),
+    /// Wakes all who wait for a condition.
+    Broadcast(u32),
+    /// Waits for others: an index into [`Code::barriers`].
+    Barrier(u32),
     /// Writes so many bytes to a pipe.
     Send(u32, u64),
     /// Reads a message from a pipe.
@@ -194,6 +213,12 @@ pub struct Code {
     pub names: Vec<String>,
     /// Names of semaphores.
     pub semaphores: Vec<String>,
+    /// Locks in order of first mention.
+    pub locks: Vec<LockUse>,
+    /// Names of conditions.
+    pub conditions: Vec<String>,
+    /// Names of barriers, and how many each waits for.
+    pub barriers: Vec<(String, u32)>,
     /// Names of pipes.
     pub channels: Vec<String>,
 }

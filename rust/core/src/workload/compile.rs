@@ -2,6 +2,7 @@
 
 use super::code::{Address, Attributes, ChildKind, Code, Instruction, Mmap, Range, ThreadCode, Time, TouchCode};
 use super::distribution::Duration;
+use super::locks::LockUse;
 use super::op::{Op, Part, Thread, Touch};
 use super::pattern::Pattern;
 use crate::base::ConfigError;
@@ -138,6 +139,43 @@ impl Compiler<'_> {
                 let semaphore = named(&mut self.code.semaphores, semaphore, &format!("{path}.semaphore"))?;
                 self.emit(Instruction::Release(semaphore))
             }
+            Op::Lock { lock } => {
+                let lock = self.lock(lock, path, |known| &mut known.plain)?;
+                self.emit(Instruction::Lock(lock))
+            }
+            Op::ReadLock { lock } => {
+                let lock = self.lock(lock, path, |known| &mut known.shared)?;
+                self.emit(Instruction::ReadLock(lock))
+            }
+            Op::WriteLock { lock } => {
+                let lock = self.lock(lock, path, |known| &mut known.shared)?;
+                self.emit(Instruction::WriteLock(lock))
+            }
+            Op::Unlock { lock } => {
+                let lock = self.known_lock(lock, path)?;
+                self.emit(Instruction::Unlock(lock))
+            }
+            Op::Destroy { lock } => {
+                let lock = self.known_lock(lock, path)?;
+                self.emit(Instruction::Destroy(lock))
+            }
+            Op::Wait { condition, lock } => {
+                let lock = self.lock(lock, path, |known| &mut known.waited)?;
+                let condition = named(&mut self.code.conditions, condition, &format!("{path}.condition"))?;
+                self.emit(Instruction::Await(condition, lock))
+            }
+            Op::Signal { condition } => {
+                let condition = named(&mut self.code.conditions, condition, &format!("{path}.condition"))?;
+                self.emit(Instruction::Signal(condition))
+            }
+            Op::Broadcast { condition } => {
+                let condition = named(&mut self.code.conditions, condition, &format!("{path}.condition"))?;
+                self.emit(Instruction::Broadcast(condition))
+            }
+            Op::Barrier { barrier, parties } => {
+                let barrier = self.barrier(barrier, *parties, path)?;
+                self.emit(Instruction::Barrier(barrier))
+            }
             Op::Send { channel, bytes } => {
                 if !(1..=PIPE_BYTES).contains(bytes) {
                     let rule = format!("must be 1 to {PIPE_BYTES}, what a pipe holds");
@@ -213,6 +251,47 @@ impl Compiler<'_> {
             later.push((at, child.clone(), format!("{path}.child")));
         }
         Ok(at)
+    }
+
+    /// The index of a lock. `how` is where the first op of its sort is noted.
+    fn lock(
+        &mut self,
+        name: &str,
+        path: &str,
+        how: fn(&mut LockUse) -> &mut Option<String>,
+    ) -> Result<u32, ConfigError> {
+        let lock = self.known_lock(name, path)?;
+        how(&mut self.code.locks[lock as usize]).get_or_insert_with(|| path.to_owned());
+        Ok(lock)
+    }
+
+    fn known_lock(&mut self, name: &str, path: &str) -> Result<u32, ConfigError> {
+        check_region(&format!("{path}.lock"), name)?;
+        let locks = &mut self.code.locks;
+        let known = locks.iter().position(|known| known.name == name);
+        Ok(index(known.unwrap_or_else(|| {
+            locks.push(LockUse { name: name.to_owned(), ..LockUse::default() });
+            locks.len() - 1
+        })))
+    }
+
+    fn barrier(&mut self, name: &str, parties: u32, path: &str) -> Result<u32, ConfigError> {
+        check_region(&format!("{path}.barrier"), name)?;
+        if parties == 0 {
+            return Err(ConfigError::new(format!("{path}.parties"), "must be at least 1", parties));
+        }
+        let barriers = &mut self.code.barriers;
+        let known = barriers.iter().position(|(known, _)| known == name);
+        let place = known.unwrap_or_else(|| {
+            barriers.push((name.to_owned(), parties));
+            barriers.len() - 1
+        });
+        let expected = barriers[place].1;
+        if expected != parties {
+            let rule = format!("must be {expected}, as elsewhere for barrier {name}");
+            return Err(ConfigError::new(format!("{path}.parties"), rule, parties));
+        }
+        Ok(index(place))
     }
 
     fn choose(

@@ -6,6 +6,7 @@ pub mod arrivals;
 pub mod code;
 mod compile;
 pub mod distribution;
+pub mod locks;
 mod normal;
 pub mod op;
 pub mod pattern;

@@ -117,6 +117,55 @@ pub enum Op {
         /// Its name.
         semaphore: String,
     },
+    /// Takes a lock, or waits for it.
+    Lock {
+        /// Its name, the same in all processes.
+        lock: String,
+    },
+    /// Takes a reader-writer lock together with other readers.
+    ReadLock {
+        /// Its name.
+        lock: String,
+    },
+    /// Takes a reader-writer lock alone.
+    WriteLock {
+        /// Its name.
+        lock: String,
+    },
+    /// Gives a lock back.
+    Unlock {
+        /// Its name.
+        lock: String,
+    },
+    /// Ends a lock that nobody uses any more.
+    Destroy {
+        /// Its name.
+        lock: String,
+    },
+    /// Gives a lock back, waits for a condition, and takes the lock again.
+    Wait {
+        /// The name of the condition, the same in all processes.
+        condition: String,
+        /// The lock that is held.
+        lock: String,
+    },
+    /// Wakes one who waits for a condition.
+    Signal {
+        /// Its name.
+        condition: String,
+    },
+    /// Wakes all who wait for a condition.
+    Broadcast {
+        /// Its name.
+        condition: String,
+    },
+    /// Waits until so many have come.
+    Barrier {
+        /// Its name, the same in all processes.
+        barrier: String,
+        /// How many.
+        parties: u32,
+    },
     /// Writes a message to a pipe, or waits for room.
     Send {
         /// Its name, the same in all processes.

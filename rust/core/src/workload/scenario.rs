@@ -1,10 +1,12 @@
 //! A scenario: processes with their programs, and what the kernel is to do differently.
 
 use super::code::Attributes;
+use super::locks::LockSpec;
 use super::op::Op;
 use crate::base::{ConfigError, Picos};
 use crate::kernel::KernelOptions;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// How exactly memory is simulated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,6 +74,9 @@ pub struct Scenario {
     /// What the kernel does differently.
     #[serde(default)]
     pub kernel: KernelOptions,
+    /// Locks by their names; those that are not here are as they are used.
+    #[serde(default)]
+    pub locks: BTreeMap<String, LockSpec>,
     /// How exactly memory is simulated.
     #[serde(default)]
     pub memory: Fidelity,

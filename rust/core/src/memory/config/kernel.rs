@@ -88,7 +88,7 @@ pub struct TimerConfig {
     pub interrupt_ns: Picos,
 }
 
-/// System calls by which threads wait for one another, without blocking and waking.
+/// Waiting for one another: system calls without blocking and waking, and what user space does by itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SyncCosts {
@@ -100,6 +100,14 @@ pub struct SyncCosts {
     pub pipe_write_ns: Picos,
     /// A read from a pipe that has something.
     pub pipe_read_ns: Picos,
+    /// Taking a free mutex and giving it back, whose line the cpu has.
+    pub mutex_ns: Picos,
+    /// The same in a process of one thread, which needs no atomic operations.
+    pub mutex_alone_ns: Picos,
+    /// Taking a free spin lock and giving it back, whose line the cpu has.
+    pub spin_ns: Picos,
+    /// What a cpu waits between two looks at a lock.
+    pub pause_ns: Picos,
 }
 
 /// Data of the kernel that its paths go through.
@@ -266,7 +274,16 @@ impl Default for TimerConfig {
 
 impl Default for SyncCosts {
     fn default() -> Self {
-        Self { futex_wake_ns: ns(105), futex_wait_ns: ns(150), pipe_write_ns: ns(180), pipe_read_ns: ns(180) }
+        Self {
+            futex_wake_ns: ns(105),
+            futex_wait_ns: ns(150),
+            pipe_write_ns: ns(180),
+            pipe_read_ns: ns(180),
+            mutex_ns: ns(14),
+            mutex_alone_ns: ns(3),
+            spin_ns: ns(9),
+            pause_ns: ns(40),
+        }
     }
 }
 

@@ -77,6 +77,14 @@ impl Scheduler for Priority {
         self.queue.pop().map(|(_, id)| id)
     }
 
+    fn reweigh(&mut self, task: &Task, is_queued: bool, now: Picos) {
+        if is_queued {
+            self.remove(task.id, now);
+            self.enqueue(task, Enqueue::Wake, now);
+        }
+        *entry(&mut self.priorities, task.id) = task.priority;
+    }
+
     fn runs_until(&mut self, _id: TaskId, now: Picos) -> Picos {
         self.config.time_slice_us.map_or(Picos::NEVER, |slice| now + slice)
     }
