@@ -33,6 +33,7 @@ class AtomicsConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
         commit_ns: how long a store stays in the buffer at least.
         hold_ns: how long a line stays at least where it came to.
         store_buffer: entries of the store buffer; stores to one line in a row share one.
+        load_buffer: entries of the load buffer: loads that wait for a line together.
     """
 
     add_ns: float = 5
@@ -44,6 +45,7 @@ class AtomicsConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     commit_ns: float = 5
     hold_ns: float = 10
     store_buffer: int = 64
+    load_buffer: int = 128
 
 
 class SwitchCosts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -15,7 +15,7 @@ import msgspec
 from runq.errors import ConfigError
 from runq.machine import load_toml
 
-__all__ = ["KernelChoices", "LockSpec", "Op", "ProcessSpec", "Scenario"]
+__all__ = ["KernelChoices", "LockSpec", "Op", "ProcessSpec", "Scenario", "Variable"]
 
 # An op as TOML and JSON write it: a table whose field `op` says what it does.
 Op = Mapping[str, Any]
@@ -98,6 +98,13 @@ class ProcessSpec(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknow
             msgspec.structs.force_setattr(self, "affinity", tuple(self.affinity))
 
 
+class Variable(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A shared variable: the line that it lies on, its own if absent, and what it begins with."""
+
+    line: str | None = None
+    initial: int = 0
+
+
 class Scenario(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """Processes with their programs.
 
@@ -112,6 +119,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
     Attributes:
         name: what results call it.
         processes: who runs; all are children of process 1.
+        variables: shared variables by name; those that are not here begin at 0, each on a line of its own.
         kernel: what the kernel does differently.
         locks: locks by their names; those that are not here are as programs use them.
         memory: `none` charges faults and calls; `addresses` sends every access through TLBs, page walks and caches;
@@ -121,6 +129,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
 
     name: str
     processes: Sequence[ProcessSpec]
+    variables: dict[str, Variable] = {}
     kernel: KernelChoices = KernelChoices()
     locks: dict[str, LockSpec] = {}
     memory: Literal["none", "addresses", "footprint"] = "none"

@@ -255,6 +255,8 @@ class _Tree(msgspec.Struct, frozen=True, kw_only=True):
     waits: dict[str, Waits] = {}
     processes: list[Process]
     scheduling: Scheduling
+    variables: dict[str, int] = {}
+    line_transfers: dict[str, int] = {}
     deadlock: list[Stuck]
     locks: dict[str, Lock] = {}
     faults: dict[str, int]
@@ -278,6 +280,8 @@ class SimulateResult(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         threads: all threads, as columns.
         scheduling: switches, migrations, ticks, fairness, latencies.
         misses: why caches missed; None where memory was not simulated.
+        variables: what shared variables hold at the end, by name.
+        line_transfers: how often their lines moved between cpus, by name.
         deadlock: threads that wait for ever, up to 20 of them: those in a cycle of locks, and all once nothing happens.
         locks: what is told of each lock, by name.
         faults: page faults by kind.
@@ -302,6 +306,8 @@ class SimulateResult(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     threads: Threads
     scheduling: Scheduling
     misses: Misses | None
+    variables: dict[str, int]
+    line_transfers: dict[str, int]
     deadlock: tuple[Stuck, ...]
     locks: dict[str, Lock]
     faults: dict[str, int]
@@ -346,6 +352,8 @@ class SimulateResult(msgspec.Struct, frozen=True, kw_only=True, eq=False):
             tree["outcome"] = self.outcome
         if self.misses is not None:
             tree["misses"] = msgspec.to_builtins(self.misses)
+        if self.variables:
+            tree |= {"variables": self.variables, "line_transfers": self.line_transfers}
         if len(self.threads) <= _THREADS_LISTED:
             tree["threads"] = self.threads.to_dict()
         return tree | {
@@ -394,6 +402,8 @@ def result_of(done: "_core.Simulated", scenario: Scenario, machine: Machine, see
         threads=Threads(done.threads),
         scheduling=tree.scheduling,
         misses=tree.misses,
+        variables=tree.variables,
+        line_transfers=tree.line_transfers,
         deadlock=tuple(tree.deadlock),
         locks=tree.locks,
         faults=tree.faults,

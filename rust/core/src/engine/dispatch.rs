@@ -127,6 +127,7 @@ impl Run {
 
     /// Who runs stops, and could go on.
     pub(super) fn put_back(&mut self, cpu: usize, reason: Enqueue) {
+        self.fence(cpu);
         self.charge(cpu);
         let tid = self.vacate(cpu);
         let now = self.cpus[cpu].now;
@@ -140,6 +141,7 @@ impl Run {
 
     /// Who runs waits for something from now on.
     pub(super) fn block(&mut self, cpu: usize) {
+        self.fence(cpu);
         self.charge(cpu);
         let tid = self.vacate(cpu);
         let now = self.cpus[cpu].now;

@@ -202,6 +202,7 @@ impl Run {
                 self.choose(tid, places);
                 return Ok(Step::Again);
             }
+            Instruction::Share(index) => return Ok(self.share(cpu, tid, *index, limit)),
             Instruction::Begin(_) => {
                 let now = self.cpus[cpu].now;
                 self.tasks[tid.index()].begin(now);
@@ -257,6 +258,7 @@ impl Run {
     }
 
     fn make_thread(&mut self, cpu: usize, tid: Tid, index: u32) -> Result<Step, RunError> {
+        self.fence(cpu);
         let pid = self.cpus[cpu].pid;
         let limit = self.machine.kernel.threads_max;
         if self.alive >= limit {

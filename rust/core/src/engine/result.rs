@@ -48,6 +48,15 @@ impl Run {
         processes.iter().for_each(|process| faults += process.faults);
         let measures: Map<String, Value> =
             self.code.measures.iter().cloned().zip(self.measures.iter().map(super::Measure::summary)).collect();
+        let variables: Map<String, Value> = self
+            .code
+            .variables
+            .iter()
+            .map(|variable| variable.name.clone())
+            .zip(self.words.final_values().iter().map(|&value| value.into()))
+            .collect();
+        let transfers: Map<String, Value> =
+            self.code.lines.iter().cloned().zip(self.words.transfers().map(Into::into)).collect();
         let columns = self.columns();
         let vm = self.kernel.vm();
         let mut tree = json!({
@@ -62,6 +71,8 @@ impl Run {
             "measures": measures,
             "processes": processes.iter().map(|process| self.kernel.row(process)).collect::<Vec<_>>(),
             "scheduling": self.scheduling(),
+            "variables": variables,
+            "line_transfers": transfers,
             "deadlock": deadlock,
             "locks": self.lock_rows(),
             "faults": crate::kernel::fault_counts(&faults),

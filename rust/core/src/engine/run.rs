@@ -11,8 +11,10 @@ use super::queues::Queues;
 use super::sync::{Named, Pipe, Semaphore};
 use super::task::{Task, Wait};
 use super::threads::Group;
+use super::words::Words;
 use crate::base::{ConfigError, Picos};
 use crate::kernel::{Account, INIT, Kernel, KernelError, KernelOptions, Ledger, Pid, Share, State, Thread, Tid};
+use crate::memory::Causes;
 use crate::memory::config::MachineConfig;
 use crate::sched::Scheduler;
 use crate::workload::code::Attributes;
@@ -131,6 +133,8 @@ pub struct Run {
     pub(super) pipes: Vec<Pipe>,
     pub(super) locks: Locks,
     pub(super) queues: Queues,
+    /// Shared variables.
+    pub(super) words: Words,
     pub(super) alive: u32,
     pub(super) alive_peak: u32,
     /// Threads that could not be made.
@@ -191,6 +195,7 @@ impl Run {
         KernelOptions::check_machine(&machine)?;
         let seed = options.seed;
         let mut code = Code::default();
+        code.declare(&scenario.variables)?;
         let (mut entries, mut attributes) = (Vec::new(), Vec::new());
         for (index, process) in scenario.processes.iter().enumerate() {
             let path = format!("processes[{index}]");
@@ -236,6 +241,7 @@ impl Run {
             locks: Locks::new(&machine, &scenario, &code, seed)?,
             cpus: vec![Cpu::new(machine.kernel.switch.asids); machine.cpus as usize],
             queues: Queues::new(list),
+            words: Words::new(&machine, &code),
             code: Arc::new(code),
             kernel,
             threads: Vec::new(),
@@ -365,7 +371,7 @@ impl Run {
         busy.map(|(index, cpu)| (self.next_on(cpu), index)).min()
     }
 
-    fn next_on(&self, cpu: &Cpu) -> Picos {
+    pub(super) fn next_on(&self, cpu: &Cpu) -> Picos {
         let Some(tid) = cpu.running else { return Picos::NEVER };
         let left = self.tasks[tid.index()].left;
         (cpu.now + left).min(cpu.stop()).max(cpu.now)
@@ -495,14 +501,35 @@ impl Run {
         let task = &mut self.tasks[tid.index()];
         let time = at.min(state.stop()).saturating_sub(state.now).min(task.left);
         if time > Picos::ZERO {
-            task.left = task.left - time;
-            state.pay(task.account, time);
-            if task.account == Account::Spin {
+            if task.account == Account::Spin && !task.is_within {
+                self.pay_left(cpu, tid, time);
                 self.note_spin(tid, time);
                 return;
             }
             // A computation that is over is not begun again.
-            task.next += u32::from(task.left == Picos::ZERO);
+            task.next += u32::from(task.left == time && !task.is_within);
+            self.pay_left(cpu, tid, time);
+        }
+    }
+
+    /// Pays a part of what is left of who runs.
+    pub(super) fn pay_left(&mut self, cpu: usize, tid: Tid, part: Picos) {
+        let task = &mut self.tasks[tid.index()];
+        task.left = task.left - part;
+        let account = task.account;
+        if account == Account::Stall {
+            self.pay_stall(cpu, tid, part);
+        } else {
+            self.cpus[cpu].pay(account, part);
+        }
+    }
+
+    /// Waits for a line that another cpu has.
+    pub(super) fn pay_stall(&mut self, cpu: usize, tid: Tid, part: Picos) {
+        let since = self.cpus[cpu].now.saturating_sub(self.cpus[cpu].switched);
+        self.cpus[cpu].pay(Account::Stall, part);
+        if self.memory.is_some() || self.footprints.is_some() {
+            self.books.note(Some(tid), Causes::default(), part, since);
         }
     }
 

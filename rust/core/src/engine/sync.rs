@@ -30,6 +30,7 @@ pub(super) struct Pipe {
 impl Run {
     /// Takes one of a semaphore. Nobody goes into the kernel for one that is there.
     pub(super) fn acquire(&mut self, cpu: usize, tid: Tid, index: u32) -> Step {
+        self.fence(cpu);
         let semaphore = &mut self.semaphores[index as usize];
         if semaphore.count > 0 {
             semaphore.count -= 1;
@@ -41,6 +42,7 @@ impl Run {
 
     /// Adds one to a semaphore. Only for who waits it takes a call.
     pub(super) fn release(&mut self, cpu: usize, tid: Tid, index: u32) {
+        self.fence(cpu);
         let Some(waiting) = self.first_waiting(index) else {
             let semaphore = &mut self.semaphores[index as usize];
             semaphore.count = semaphore.count.saturating_add(1);
@@ -171,6 +173,7 @@ impl Run {
 
     /// A system call of who runs.
     pub(super) fn call(&mut self, cpu: usize, tid: Tid, time: Picos) {
+        self.fence(cpu);
         self.cpus[cpu].pay(Account::Syscall, time);
         self.touch_kernel_of_call(cpu, tid);
     }

@@ -1,6 +1,7 @@
 //! Where a thread is in its program.
 
 use super::addresses::Overlap;
+use super::share::Sharing;
 use crate::base::{Picos, Rng};
 use crate::kernel::Account;
 use crate::workload::Cursor;
@@ -19,6 +20,8 @@ pub(super) struct Task {
     pub account: Account,
     /// It is about to take a lock.
     pub is_trying: bool,
+    /// It is a part of the instruction at hand, which goes on behind it.
+    pub is_within: bool,
     /// Rounds left of the loops that it is in, innermost last.
     pub loops: Vec<u64>,
     more: Option<Box<More>>,
@@ -35,6 +38,8 @@ struct More {
     draws: Option<Rng>,
     /// Of the times that it draws.
     durations: Option<Rng>,
+    /// Of accesses to shared variables.
+    sharing: Sharing,
 }
 
 /// A touch that is not over, or where the next one goes on.
@@ -83,6 +88,7 @@ impl Task {
             left: Picos::ZERO,
             account: Account::User,
             is_trying: false,
+            is_within: false,
             loops: Vec::new(),
             more: None,
         }
@@ -125,6 +131,21 @@ impl Task {
     /// Random numbers for times. `tid` tells apart those of threads.
     pub fn durations(&mut self, seed: u64, tid: u32) -> &mut Rng {
         self.more().durations.get_or_insert_with(|| Rng::stream(seed, "durations", tid.into()))
+    }
+
+    /// Where it is within accesses to a shared variable, if it ever made some.
+    pub fn sharing(&self) -> Option<&Sharing> {
+        Some(&self.more.as_ref()?.sharing)
+    }
+
+    /// Takes that out.
+    pub fn take_sharing(&mut self) -> Sharing {
+        std::mem::take(&mut self.more().sharing)
+    }
+
+    /// Puts it back.
+    pub fn put_sharing(&mut self, sharing: Sharing) {
+        self.more().sharing = sharing;
     }
 
     /// Takes the state of a touch out.

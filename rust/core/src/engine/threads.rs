@@ -56,6 +56,7 @@ impl Run {
 
     /// The thread that runs ends by itself; its process goes on.
     pub(super) fn end_running(&mut self, cpu: usize, tid: Tid) {
+        self.fence(cpu);
         let Thread { pid, stack, .. } = self.threads[tid.index()];
         if stack > 0 {
             self.kernel.unmap_stack(pid, stack);

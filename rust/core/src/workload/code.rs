@@ -3,6 +3,7 @@
 use super::distribution::Sampler;
 use super::locks::LockUse;
 use super::pattern::Pattern;
+use super::sharing::{ShareCode, Variable};
 use crate::base::Picos;
 use crate::vm::address_space::{Access, Permissions};
 
@@ -108,6 +109,8 @@ pub enum Instruction {
     Jump(Address),
     /// Goes to one of several places, drawn by weight.
     Choose(Vec<(u32, Address)>),
+    /// Accesses a shared variable: an index into [`Code::shares`].
+    Share(u32),
     /// Notes the time: an index into [`Code::measures`].
     Begin(u32),
     /// Notes how long it is since then.
@@ -221,4 +224,10 @@ pub struct Code {
     pub barriers: Vec<(String, u32)>,
     /// Names of pipes.
     pub channels: Vec<String>,
+    /// Shared variables.
+    pub variables: Vec<Variable>,
+    /// Names of their lines.
+    pub lines: Vec<String>,
+    /// What `Share` refers to.
+    pub shares: Vec<ShareCode>,
 }

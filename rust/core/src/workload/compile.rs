@@ -5,10 +5,11 @@ use super::distribution::Duration;
 use super::locks::LockUse;
 use super::op::{Op, Part, Thread, Touch};
 use super::pattern::Pattern;
-use crate::base::ConfigError;
+use super::sharing::{Access, ShareCode, Variable, VariableSpec};
+use crate::base::{ConfigError, Picos};
 use crate::memory::config::Size;
 use crate::vm::address_space::Permissions;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// Bodies within bodies.
 const DEPTH_MAX: usize = 32;
@@ -26,6 +27,21 @@ pub const PIPE_BYTES: u64 = 64 << 10;
 const REGION_MAX: u64 = 1 << 47;
 
 impl Code {
+    /// Declares the shared variables of a scenario, before its programs are compiled.
+    ///
+    /// # Errors
+    /// The first name that is none, with its path.
+    pub fn declare(&mut self, variables: &BTreeMap<String, VariableSpec>) -> Result<(), ConfigError> {
+        for (name, spec) in variables {
+            let path = format!("variables.{name}");
+            check_region(&path, name)?;
+            let line = spec.line.as_ref().unwrap_or(name);
+            let line = named(&mut self.lines, line, &format!("{path}.line"))?;
+            self.variables.push(Variable { name: name.clone(), line, initial: spec.initial });
+        }
+        Ok(())
+    }
+
     /// Compiles a program that ends with the process. Returns where it begins.
     ///
     /// # Errors
@@ -188,6 +204,20 @@ impl Compiler<'_> {
                 let channel = named(&mut self.code.channels, channel, &format!("{path}.channel"))?;
                 self.emit(Instruction::Recv(channel))
             }
+            Op::Increment { variable, how, times, work_ns } => {
+                self.share(Access::Increment(*how), Some(variable), *times, *work_ns, path)?
+            }
+            Op::Load { variable, times, work_ns } => {
+                self.share(Access::Load, Some(variable), *times, *work_ns, path)?
+            }
+            Op::Store { variable, value, times, work_ns } => {
+                self.share(Access::Store(*value), Some(variable), *times, *work_ns, path)?
+            }
+            Op::Add { value } => self.share(Access::Add(*value), None, 1, Picos::ZERO, path)?,
+            Op::SpinUntil { variable, value } => {
+                self.share(Access::SpinUntil(*value), Some(variable), 1, Picos::ZERO, path)?
+            }
+            Op::Fence {} => self.share(Access::Fence, None, 1, Picos::ZERO, path)?,
             Op::Spawn { name, program } => {
                 let at = self.emit(Instruction::Spawn(name.clone(), 0));
                 later.push((at, program.clone(), format!("{path}.program")));
@@ -348,6 +378,32 @@ impl Compiler<'_> {
         self.code.orders.push(*self.orders.entry(order).or_insert(touch));
         self.code.touches.push(code);
         Ok(self.emit(Instruction::Touch(touch)))
+    }
+
+    fn share(
+        &mut self,
+        access: Access,
+        variable: Option<&String>,
+        times: u64,
+        work: Picos,
+        path: &str,
+    ) -> Result<Address, ConfigError> {
+        let variable = match variable {
+            Some(name) => self.variable(name, &format!("{path}.variable"))?,
+            None => 0,
+        };
+        self.code.shares.push(ShareCode { access, variable, times, work, path: path.to_owned() });
+        Ok(self.emit(Instruction::Share(index(self.code.shares.len() - 1))))
+    }
+
+    /// The index of a variable. One that is not declared is made.
+    fn variable(&mut self, name: &str, path: &str) -> Result<u32, ConfigError> {
+        if let Some(known) = self.code.variables.iter().position(|known| known.name == name) {
+            return Ok(index(known));
+        }
+        let line = named(&mut self.code.lines, name, path)?;
+        self.code.variables.push(Variable { name: name.to_owned(), line, initial: 0 });
+        Ok(index(self.code.variables.len() - 1))
     }
 
     fn emit(&mut self, instruction: Instruction) -> Address {

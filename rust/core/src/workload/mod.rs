@@ -11,6 +11,7 @@ mod normal;
 pub mod op;
 pub mod pattern;
 pub mod scenario;
+pub mod sharing;
 
 pub use arrivals::{ArrivalTimes, Arrivals, Load};
 pub use code::{Code, Instruction, Time};

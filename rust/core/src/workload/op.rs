@@ -221,6 +221,59 @@ pub enum Op {
         /// What each is.
         bodies: Vec<Vec<Op>>,
     },
+    /// Adds one to a shared variable.
+    Increment {
+        /// Its name, the same in all processes.
+        variable: String,
+        /// By which instructions.
+        #[serde(default)]
+        how: How,
+        /// How often.
+        #[serde(default = "one")]
+        times: u64,
+        /// What is computed after each.
+        #[serde(default)]
+        work_ns: Picos,
+    },
+    /// Loads a shared variable into the thread's register.
+    Load {
+        /// Its name.
+        variable: String,
+        /// How often.
+        #[serde(default = "one")]
+        times: u64,
+        /// What is computed after each.
+        #[serde(default)]
+        work_ns: Picos,
+    },
+    /// Stores to a shared variable.
+    Store {
+        /// Its name.
+        variable: String,
+        /// What; the thread's register if absent.
+        #[serde(default)]
+        value: Option<i64>,
+        /// How often.
+        #[serde(default = "one")]
+        times: u64,
+        /// What is computed after each.
+        #[serde(default)]
+        work_ns: Picos,
+    },
+    /// Adds to the thread's register.
+    Add {
+        /// What.
+        value: i64,
+    },
+    /// Loads a shared variable until it has a value.
+    SpinUntil {
+        /// Its name.
+        variable: String,
+        /// The value.
+        value: i64,
+    },
+    /// Waits until all stores before are visible.
+    Fence {},
     /// Notes how long something took.
     Measure {
         /// What results call it.
@@ -228,6 +281,21 @@ pub enum Op {
         /// What is measured.
         body: Vec<Op>,
     },
+}
+
+/// How a shared variable is incremented.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum How {
+    /// By one instruction, which no interrupt parts.
+    #[default]
+    Plain,
+    /// By a load, an addition and a store.
+    Split,
+    /// By one atomic instruction.
+    Atomic,
+    /// By a load and a compare-exchange, again until nobody came between.
+    CompareExchange,
 }
 
 /// A thread to be made. What is absent is as it is of who makes it.

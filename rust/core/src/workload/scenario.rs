@@ -3,6 +3,7 @@
 use super::code::Attributes;
 use super::locks::LockSpec;
 use super::op::Op;
+use super::sharing::VariableSpec;
 use crate::base::{ConfigError, Picos};
 use crate::kernel::KernelOptions;
 use serde::{Deserialize, Serialize};
@@ -71,6 +72,9 @@ pub struct Scenario {
     pub name: String,
     /// Who runs.
     pub processes: Vec<ProcessSpec>,
+    /// Shared variables by name. Those that are not here begin at 0, each on a line of its own.
+    #[serde(default)]
+    pub variables: BTreeMap<String, VariableSpec>,
     /// What the kernel does differently.
     #[serde(default)]
     pub kernel: KernelOptions,

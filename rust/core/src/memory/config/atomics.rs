@@ -28,6 +28,8 @@ pub struct AtomicsConfig {
     pub hold_ns: Picos,
     /// Entries of the store buffer; stores to one line in a row share one.
     pub store_buffer: u32,
+    /// Loads that wait for a line together: entries of the load buffer.
+    pub load_buffer: u32,
 }
 
 impl Default for AtomicsConfig {
@@ -42,6 +44,7 @@ impl Default for AtomicsConfig {
             commit_ns: Picos(5000),
             hold_ns: Picos(10_000),
             store_buffer: 64,
+            load_buffer: 128,
         }
     }
 }

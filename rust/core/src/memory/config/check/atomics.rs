@@ -4,15 +4,16 @@ use super::check_range;
 use crate::base::{ConfigError, Picos};
 use crate::memory::config::AtomicsConfig;
 
-/// Entries of a store buffer.
-const STORE_BUFFER_MAX: u32 = 4096;
+/// Entries of a buffer.
+const BUFFER_MAX: u32 = 4096;
 
 /// The longest that an access may take, in ns.
 const ACCESS_MAX: Picos = Picos::from_nanos(1_000_000);
 
 /// Holds the rules that types do not.
 pub(super) fn check(atomics: &AtomicsConfig) -> Result<(), ConfigError> {
-    check_range("atomics.store_buffer", atomics.store_buffer, 1, STORE_BUFFER_MAX)?;
+    check_range("atomics.store_buffer", atomics.store_buffer, 1, BUFFER_MAX)?;
+    check_range("atomics.load_buffer", atomics.load_buffer, 0, BUFFER_MAX)?;
     let AtomicsConfig { add_ns, compare_exchange_ns, increment_ns, forward_ns, load_ns, store_ns, .. } = *atomics;
     // An access that takes no time at all would let a loop go on for ever within one instant.
     let accesses = [
