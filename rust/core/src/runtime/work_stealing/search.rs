@@ -141,7 +141,7 @@ impl WorkStealing {
             Steal::Half => len - len / 2,
             Steal::One => len.min(1),
         };
-        let count = wanted.min(self.own[slot.index()].room() + 1);
+        let count = wanted.min(self.own[slot.index()].room().saturating_add(1));
         if count == 0 {
             return None;
         }
