@@ -337,6 +337,11 @@ impl Run {
                 (Some((time, _)), Some(event)) if event <= time => self.happen(event, until),
                 (None, Some(event)) => self.happen(event, until),
                 (Some((time, cpu)), _) => {
+                    // Who runs spins, and nobody will ever stop it.
+                    if time == Picos::NEVER {
+                        self.is_over = true;
+                        return Ok(true);
+                    }
                     if time >= until {
                         return Ok(true);
                     }

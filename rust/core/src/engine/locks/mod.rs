@@ -16,6 +16,8 @@ mod report;
 mod rwlock;
 mod spin;
 mod table;
+#[cfg(test)]
+mod tests;
 mod word;
 
 pub(super) use table::Locks;

@@ -145,6 +145,13 @@ impl Scheduler for Cfs {
         self.drop_weight(id);
     }
 
+    fn reweigh(&mut self, task: &Task, _is_queued: bool, _now: Picos) {
+        self.drop_weight(task.id);
+        self.weight += u64::from(task.weight);
+        self.count += 1;
+        self.weights[task.id.index()] = task.weight;
+    }
+
     fn pick(&mut self, _now: Picos) -> Option<TaskId> {
         let (_, id) = self.queue.pop()?;
         self.running = Some(id);

@@ -167,6 +167,24 @@ impl Scheduler for Eevdf {
         self.let_go(id);
     }
 
+    /// A lag is service, so that in virtual time it changes as the weight does (`reweight_entity`).
+    fn reweigh(&mut self, task: &Task, is_queued: bool, _now: Picos) {
+        let id = task.id;
+        let lag = self.lag_kept(id);
+        if is_queued {
+            self.queue.remove(id);
+        }
+        let before = i128::from(self.queue.entity(id).weight);
+        self.part(id, lag * before / i128::from(task.weight));
+        self.queue.entity_mut(id).weight = task.weight;
+        self.place(id, false);
+        if is_queued {
+            self.queue.push(id);
+        } else {
+            self.protected_until = self.queue.entity(id).deadline;
+        }
+    }
+
     fn pick(&mut self, _now: Picos) -> Option<TaskId> {
         while let Some(id) = self.queue.best(self.load) {
             if self.queue.entity(id).is_delayed {
