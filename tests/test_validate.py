@@ -18,6 +18,7 @@ PROGRAM = [sys.executable, "-m", "runq.cli"]
 
 # Median and 90th percentile of the error: what has to be reached, rounded up from what is.
 REACHED = {
+    "backoff": (0.01, 0.04),
     "cow-faults": (0.04, 0.18),
     "ctx-direct": (0.02, 0.06),
     "fork": (0.06, 0.20),
@@ -34,6 +35,8 @@ REACHED = {
 
 # One row of each experiment whose prediction is one cost of the machine.
 KNOWN = {
+    # A write alone.
+    "backoff": ("clients,Algorithm,mean_calls\n1,None,1\n", 1),
     "cow-faults": ("event,page_size,order,touches,per_touch_ns_min\nfirst_touch_write,4k,sequential,1000,919\n", 920),
     # An empty call, and a pick.
     "ctx-direct": ("test,tasks,placement,ns_per_switch_min\nsched_yield_alone,single,one_core,1\n", 87 + 86),
@@ -218,6 +221,7 @@ def test_sizes_that_nobody_measured_are_predicted(tmp_path: Path) -> None:
         ("redis-bgsave", "pattern", "odd"),
         ("redis-bgsave", "command", "del"),
         ("syscalls", "test", "getppid"),
+        ("backoff", "Algorithm", "Fibonacci"),
         ("syscalls", "parameter", "many"),
     ],
 )
@@ -275,7 +279,7 @@ def test_a_file_that_is_wrong_is_refused(text: str, words: list[str], tmp_path: 
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [
-        (["validate", "nothing"], "experiment: must be one of cow-faults"),
+        (["validate", "nothing"], "experiment: must be one of backoff"),
         (["validate", "fork", "--measured", "absent.csv"], "absent.csv"),
         (["validate", "fork", "--machine", "absent"], "absent"),
     ],

@@ -34,7 +34,7 @@ from runq.simulate import page_replacement, simulate
 from runq.simulate_result import SimulateResult
 
 if TYPE_CHECKING:
-    from runq import benchmarks, scenarios, sweeps, validation
+    from runq import benchmarks, scenarios, services, sweeps, validation
     from runq._one_pass import Associativity, MissRatioCurve, all_associativity, miss_ratio_curve
     from runq._schedule import ScheduleResult, schedule, schedule_zoo
     from runq.sweeps import Sweep, SweepTable
@@ -85,6 +85,7 @@ __all__ = [
     "sched",
     "schedule",
     "schedule_zoo",
+    "services",
     "simulate",
     "sweeps",
     "trace",
@@ -106,6 +107,7 @@ _LAZY = {
     "scenarios": "runq.scenarios",
     "schedule": "runq._schedule",
     "schedule_zoo": "runq._schedule",
+    "services": "runq.services",
     "sweeps": "runq.sweeps",
     "validate": "runq.validation",
     "validation": "runq.validation",

@@ -25,6 +25,7 @@ __all__ = [
     "replay_json",
     "schedule",
     "schedule_open",
+    "service_contention",
     "simulate",
     "trace_convert",
     "trace_info",
@@ -127,6 +128,7 @@ def page_replacement(pages: list[int], frames: list[int], policy: str, seed: int
 def policy_check(policy: str) -> str: ...
 def processes_at(machine: str, scenario: str, options: str, at_ns: float) -> str: ...
 def queue_fcfs(drawn: str, servers: int, seed: int) -> str: ...
+def service_contention(config: str, runs: int, seed: int) -> tuple[bytes, bytes]: ...
 def replay(
     source: Any,
     machine: str,

@@ -20,6 +20,7 @@ from runq.validation.result import ValidationResult, ValidationRow
 __all__ = ["ValidationResult", "ValidationRow", "experiment", "measured_path", "names", "summary", "validate"]
 
 _NAMES = (
+    "backoff",
     "cow-faults",
     "ctx-direct",
     "fork",

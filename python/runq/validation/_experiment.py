@@ -32,7 +32,11 @@ class Column(NamedTuple):
 
 
 class Experiment(Protocol):
-    """One experiment. Its docstring says what is measured and how it is simulated."""
+    """One experiment. Its docstring says what is measured and how it is simulated.
+
+    One whose file has several metrics a row names them with their units in `units`: each is a row of its own, with the
+    parameters `measure` and `unit`.
+    """
 
     @property
     def file(self) -> str:

@@ -24,8 +24,18 @@ def read_rows(path: Path, experiment: Experiment) -> list[Row]:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file, strict=True)
-            metric = _metric(path, experiment, reader.fieldnames or [])
-            return [_row(f"{path}: line {reader.line_num}", cells, experiment, metric) for cells in reader]
+            header = reader.fieldnames or []
+            units: dict[str, str] = getattr(experiment, "units", {})
+            metrics = [name for name in units if name in header] or [_metric(path, experiment, header)]
+            rows = []
+            for cells in reader:
+                place = f"{path}: line {reader.line_num}"
+                for metric in metrics:
+                    row = _row(place, cells, experiment, metric)
+                    if metric in units:
+                        row.parameters.update(measure=metric, unit=units[metric])
+                    rows.append(row)
+            return rows
     except (UnicodeDecodeError, csv.Error) as error:
         raise ConfigError(str(path), f"must be a CSV file ({error})", path.name) from None
 

@@ -11,6 +11,7 @@ pub mod memory;
 pub mod replay;
 pub mod runtime;
 pub mod sched;
+pub mod service;
 pub mod sweep;
 pub mod trace;
 pub mod vm;

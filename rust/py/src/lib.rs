@@ -17,6 +17,7 @@ mod replay;
 mod replay_json;
 mod schedule;
 mod schedule_policy;
+mod service;
 mod simulate;
 mod source;
 mod sweep;
@@ -41,6 +42,8 @@ mod _core {
     use super::replay_json::replay_json;
     #[pymodule_export]
     use super::schedule::{policy_check, queue_fcfs, schedule, schedule_open};
+    #[pymodule_export]
+    use super::service::service_contention;
     #[pymodule_export]
     use super::simulate::{Simulated, page_replacement, processes_at, simulate};
     #[pymodule_export]
