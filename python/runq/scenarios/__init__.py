@@ -22,8 +22,10 @@ _NAMES = (
     "oversubscription",
     "page-replacement",
     "scheduler-zoo",
+    "sleepers",
     "snapshot",
     "timer-ticks",
+    "web-service",
 )
 
 
