@@ -63,7 +63,7 @@ def main() -> int:
     print(f"  {'':42} {'trace':8} {'median':>8} {'best':>8} {'by cpu':>8} {'goal':>8}")
     rates: list[Measured] = []
     works = (*replays(loaded, passes), *one_passes(loaded, passes), *parsing(passes), *paging(passes))
-    for measured in (*works, *scheduling(passes)):
+    for measured in (*works, *scheduling(passes), *sharing(passes)):
         print(measured.line(), flush=True)
         rates.append(measured)
     of_sweeps = sweeps.sweeps(short=arguments.short)
@@ -160,6 +160,20 @@ def scheduling(passes: int) -> Iterator[Measured]:
         done = runq.benchmarks.mmc(servers=4, utilization=0.8, jobs=4_000_000, seed=1)
         seconds.append((done["seconds"], time.process_time() - start))
     yield _rate("jobs of M/M/4 at 80 %", "", done["jobs"] / 1e6, seconds, 4.0, "M/s")
+
+
+def sharing(passes: int) -> Iterator[Measured]:
+    """Two threads that count in one variable, each on a cpu of its own; and the same with races looked for."""
+    machine = runq.machines.load("granite-rapids-vm").with_set("cpus=2")
+    for how, times, goal in (("split", 2_000_000, 20.0), ("plain", 10_000_000, 20.0), ("atomic", 500_000, 20.0)):
+        for races in (False, True):
+            seconds = []
+            for _ in range(passes):
+                start = time.process_time()
+                result = runq.simulate("shared-counter", machine, how=how, times=times, races=races)
+                seconds.append((result.simulate_seconds, time.process_time() - start))
+            work = f"shared increments, {how}{', races' if races else ''}"
+            yield _rate(work, "", 2 * times / 1e6, seconds, goal / 5 if races else goal, "M/s")
 
 
 def _goal(row: Row, trace: str) -> float:

@@ -20,14 +20,14 @@ FORK = [{"op": "fork", "child": [{"op": "exit"}]}, {"op": "wait_child"}]
 SMALL = {
     "address-space": {},
     "context-switch": {"array": "8KiB", "rounds": 3, "passes": 2},
+    "false-sharing": {"times": 50},
     "fork-latency": {"resident": "4MiB"},
     "oversubscription": {"threads": 3, "working_set": "4KiB", "passes": 3},
     "page-replacement": {},
     "scheduler-zoo": {"duration_ms": 50.0},
-    "sleepers": {"tasks": 50},
+    "shared-counter": {"times": 100},
     "snapshot": {"keys": 2000, "duration_ms": 10.0},
     "timer-ticks": {"duration_ms": 20.0},
-    "web-service": {"requests": 50, "cold_data": "64KiB"},
 }
 
 
@@ -368,7 +368,7 @@ def test_ps_shows_a_tree() -> None:
     ("arguments", "words"),
     [
         (["simulate", "nothing"], ["scenario", "fork-latency"]),
-        (["simulate", "snapshot", "--set", "key=3"], ["scenario.key", "keys"]),
+        (["simulate", "snapshot", "--set", "keys=3"], ["machine. or scenario."]),
         (["simulate", "snapshot", "--set", "scenario.key=3"], ["scenario.key"]),
         (["simulate", "snapshot", "--set", "machine.kernel.forks=3"], ["kernel"]),
         (["simulate", "snapshot", "--machine", "none"], ["machine"]),

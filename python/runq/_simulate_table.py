@@ -18,7 +18,7 @@ _LINES_SHOWN = 20
 def simulate_table(result: "SimulateResult") -> str:
     """What happened, how long it took, and where the time went."""
     parts = [_headline(result), *_outcome(result), *_measures(result), *_forks(result), *_faults(result)]
-    parts += [*_scheduling(result), *_misses(result), *_log(result)]
+    parts += [*_scheduling(result), *_misses(result), *_shared(result), *_log(result)]
     return "\n\n".join([*parts, _ledger(result), _footer(result)])
 
 
@@ -79,6 +79,20 @@ def _tree(processes: "Sequence[Process]") -> "Iterable[tuple[int, Process]]":
         depth, process = stack.pop()
         yield depth, process
         stack += [(depth + 1, child) for child in reversed(by_parent.get(process.pid, []))]
+
+
+def _shared(result: "SimulateResult") -> list[str]:
+    parts = []
+    if result.variables:
+        rows = [[name, f"{value:,}"] for name, value in result.variables.items()]
+        parts.append(table(("variable", "at the end"), rows))
+    if result.races is not None:
+        lines = [f"races: {result.races.pairs:,}"]
+        for race in result.races.told:
+            lines.append(f"{race.variable}, {race.count:,} time{'s' if race.count != 1 else ''}")
+            lines += [f"    {race.first}", f"    {race.second}"]
+        parts.append("\n".join(lines))
+    return parts
 
 
 def _headline(result: "SimulateResult") -> str:

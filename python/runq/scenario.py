@@ -25,6 +25,7 @@ _T = TypeVar("_T")
 # What msgspec says of a value of the wrong type, and where.
 _WRONG_TYPE = re.compile(r"Expected `(?P<expected>[^`]*)`, got `(?P<got>[^`]*)`(?: - at `\$\.?(?P<path>[^`]*)`)?")
 _WRONG_FIELD = re.compile(r"Object (?P<problem>.*field) `(?P<field>[^`]*)`(?: - at `\$\.?(?P<path>[^`]*)`)?")
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _PATH_STEP = re.compile(r"[^.\[\]]+|\[\d+\]")
 
 
@@ -124,8 +125,6 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
         locks: locks by their names; those that are not here are as programs use them.
         memory: `none` charges faults and calls; `addresses` sends every access through TLBs, page walks and caches;
             `footprint` goes by working sets and what of them survives a switch.
-        model: what its tasks are: the name of a model, or a table of that name with what is to be other than usual;
-            threads if absent.
         until_ns: when the run ends, if not by itself.
     """
 
@@ -135,7 +134,6 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
     kernel: KernelChoices = KernelChoices()
     locks: dict[str, LockSpec] = {}
     memory: Literal["none", "addresses", "footprint"] = "none"
-    model: str | dict[str, dict[str, Any]] | None = None
     until_ns: float | None = None
 
     def __post_init__(self) -> None:
@@ -271,9 +269,13 @@ def _toml_lines(tree: dict[str, Any]) -> Iterable[str]:
         yield "]"
 
 
+def _key(name: str) -> str:
+    return name if _BARE_KEY.fullmatch(name) else _toml(name)
+
+
 def _toml(value: object) -> str:
     if isinstance(value, Mapping):
-        inner = ", ".join(f"{key} = {_toml(part)}" for key, part in value.items())
+        inner = ", ".join(f"{_key(key)} = {_toml(part)}" for key, part in value.items())
         return f"{{ {inner} }}" if inner else "{}"
     if isinstance(value, (list, tuple)):
         return f"[{', '.join(map(_toml, value))}]"

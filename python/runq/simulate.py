@@ -1,7 +1,7 @@
 """Simulation of a scenario on a machine, and page replacement on a reference string."""
 
 import operator
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
@@ -11,8 +11,6 @@ import msgspec
 from runq import _core
 from runq.errors import ConfigError
 from runq.machine import Machine
-from runq.models import Model
-from runq.models import load as load_model
 from runq.replay import load_machine
 from runq.scenario import Scenario
 from runq.sched import Policy
@@ -38,9 +36,9 @@ class PageFaults(msgspec.Struct, frozen=True):
 def simulate(
     scenario: Scenario | str | PathLike[str],
     machine: Machine | str | PathLike[str] | None = None,
-    model: Model | str | Mapping[str, Any] | None = None,
     *,
     seed: int = 0,
+    races: bool = False,
     policy: Policy | None = None,
     progress: SimulateProgress | None = None,
     **parameters: Any,
@@ -51,9 +49,8 @@ def simulate(
         scenario: a `Scenario`, the name of one that comes with runq, or the path of a TOML file.
         machine: a `Machine`, the name of one that comes with runq, or the path of a TOML file; by default
             `granite-rapids-vm`, whose kernel is measured.
-        model: what the tasks of the scenario are: a model of `runq.models`, its name, or `name:workers`; that of the
-            scenario if absent, and threads if it has none.
         seed: seed of everything random.
+        races: whether races on shared variables are looked for; changes nothing else, and takes longer.
         policy: a policy of your own that schedules instead of the scenario's: with a queue a cpu it is asked about all
             of them, and cannot tell them apart.
         progress: called at most ten times a second with simulated ns and events so far.
@@ -73,12 +70,11 @@ def simulate(
         if parameters:
             first = next(iter(parameters))
             raise ConfigError(f"scenario.{first}", "must be for a scenario that comes with runq", repr(scenario))
-        return _run(with_model(load_scenario(scenario), model), machine, seed, policy, progress)
+        return _run(load_scenario(scenario), machine, seed, policy, progress, races)
     from runq import scenarios
 
     values = scenarios.parameters(name, **parameters)
-    built = with_model(scenarios.module(name).build(values), model)
-    result = _run(built, machine, seed, policy, progress)
+    result = _run(scenarios.module(name).build(values), machine, seed, policy, progress, races)
     return with_outcome(result, name, values)
 
 
@@ -136,13 +132,6 @@ def load_scenario(scenario: object) -> Scenario:
     raise TypeError(f"scenario: must be a Scenario, a name or a path, got {type(scenario).__name__}")
 
 
-def with_model(scenario: Scenario, model: Model | str | Mapping[str, Any] | None) -> Scenario:
-    """A scenario whose tasks are those of a model."""
-    if model is None:
-        return scenario
-    return msgspec.structs.replace(scenario, model=load_model(model).to_dict())
-
-
 def with_outcome(result: SimulateResult, name: str, parameters: msgspec.Struct) -> SimulateResult:
     """A result with what its scenario is about."""
     from runq import scenarios
@@ -151,9 +140,15 @@ def with_outcome(result: SimulateResult, name: str, parameters: msgspec.Struct) 
 
 
 def _run(
-    scenario: Scenario, machine: object, seed: int, policy: Policy | None, progress: SimulateProgress | None
+    scenario: Scenario,
+    machine: object,
+    seed: int,
+    policy: Policy | None,
+    progress: SimulateProgress | None,
+    races: bool,
 ) -> SimulateResult:
     chosen = load_machine(DEFAULT_MACHINE if machine is None else machine)
     number = operator.index(seed)
-    done = _core.simulate(chosen.to_json(), scenario.to_json(), options_json(number), policy=policy, progress=progress)
+    options = options_json(number, races=races)
+    done = _core.simulate(chosen.to_json(), scenario.to_json(), options, policy=policy, progress=progress)
     return result_of(done, scenario, chosen, number)

@@ -13,15 +13,16 @@ from runq.threads import Threads
 __all__ = [
     "Fork",
     "Latency",
-    "Load",
     "Lock",
     "LogLine",
     "Measure",
     "Memory",
     "Misses",
     "Pollution",
+    "Race",
+    "RaceSide",
+    "Races",
     "Reload",
-    "Runtime",
     "Scheduling",
     "SimulateResult",
     "Stuck",
@@ -47,17 +48,11 @@ class Measure(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Memory(msgspec.Struct, frozen=True, kw_only=True):
-    """Frames of 4 KiB: how many there are, how many were in use at most, how many went to swap.
-
-    Attributes:
-        peak_bytes: the most memory that was in use: frames, what the kernel keeps of threads, stacks, tasks, and the
-            runtime itself.
-    """
+    """Frames of 4 KiB: how many there are, how many were in use at most, how many went to swap."""
 
     frames_total: int
     frames_peak: int
     swap_outs: int
-    peak_bytes: int = 0
 
 
 class Waits(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,64 +108,6 @@ class Latency(msgspec.Struct, frozen=True, kw_only=True):
     p99_ns: float
     p999_ns: float
     max_ns: float
-
-
-class Load(msgspec.Struct, frozen=True, kw_only=True):
-    """Requests of a `serve` op.
-
-    Attributes:
-        name: what the op calls them.
-        arrived: how many there were.
-        completed: how many were answered.
-        refused: how many were turned away.
-        in_flight_peak: how many there were at a time.
-        throughput_per_s: answers a second, from the first arrival to the last answer.
-        latency: from arrival to answer.
-    """
-
-    name: str
-    arrived: int
-    completed: int
-    refused: int
-    in_flight_peak: int
-    throughput_per_s: float
-    latency: Latency
-
-
-class Runtime(msgspec.Struct, frozen=True, kw_only=True):
-    """What a runtime did.
-
-    Attributes:
-        model: its name.
-        workers: how many tasks it runs at a time.
-        threads: how many threads it made.
-        tasks: how many tasks there were.
-        tasks_ended: how many came to their end.
-        tasks_peak: how many there were at a time.
-        tasks_refused: how many found no room.
-        steals: how often a worker took tasks from another.
-        stolen: how many it took.
-        wakes: how often a thread was woken for work.
-        hand_offs: how often a blocked thread lost its place to another.
-        preemptions: how often a task was made to give way.
-        blocking_calls: calls of tasks that took their thread along.
-        latency: how long tasks that could run waited for that.
-    """
-
-    model: str
-    workers: int
-    threads: int
-    tasks: int
-    tasks_ended: int
-    tasks_peak: int
-    tasks_refused: int
-    steals: int
-    stolen: int
-    wakes: int
-    hand_offs: int
-    preemptions: int
-    blocking_calls: int
-    latency: Latency
 
 
 class Scheduling(msgspec.Struct, frozen=True, kw_only=True):
@@ -304,6 +241,37 @@ class Stuck(msgspec.Struct, frozen=True, kw_only=True):
     holds: list[str] = []
 
 
+class RaceSide(msgspec.Struct, frozen=True, kw_only=True):
+    """One of two accesses that race: which thread, by which op of the scenario, what it did, and when."""
+
+    thread: int
+    name: str | None
+    process: str
+    op: str
+    access: str
+    at_ns: float
+
+    def __str__(self) -> str:
+        thread = f"thread {self.thread}" + (f" ({self.name})" if self.name else "")
+        return f"{self.access} by {thread} of {self.process} at {self.at_ns:,.0f} ns, {self.op}"
+
+
+class Race(msgspec.Struct, frozen=True, kw_only=True):
+    """Two ops that access a variable in no promised order: the first time, and how often."""
+
+    variable: str
+    count: int
+    first: RaceSide
+    second: RaceSide
+
+
+class Races(msgspec.Struct, frozen=True, kw_only=True):
+    """Races: how many pairs of ops, and the first 100 of them."""
+
+    pairs: int
+    told: list[Race]
+
+
 class LogLine(msgspec.Struct, frozen=True):
     """What the kernel reported, and when."""
 
@@ -329,9 +297,7 @@ class _Tree(msgspec.Struct, frozen=True, kw_only=True):
     memory: Memory
     forks: list[Fork]
     misses: Misses | None = None
-    tasks: Latency | None = None
-    loads: list[Load] = []
-    runtime: Runtime | None = None
+    races: Races | None = None
     log: list[LogLine]
     digest: str
 
@@ -351,9 +317,7 @@ class SimulateResult(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         misses: why caches missed; None where memory was not simulated.
         variables: what shared variables hold at the end, by name.
         line_transfers: how often their lines moved between cpus, by name.
-        tasks: of all `task` ops and requests: from when each was made, or arrived, to its end.
-        loads: requests of each `serve` op.
-        runtime: what the runtime of the tasks did, if the model has one.
+        races: races on shared variables; None where they were not looked for.
         deadlock: threads that wait for ever, up to 20 of them: those in a cycle of locks, and all once nothing happens.
         locks: what is told of each lock, by name.
         faults: page faults by kind.
@@ -380,9 +344,7 @@ class SimulateResult(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     misses: Misses | None
     variables: dict[str, int]
     line_transfers: dict[str, int]
-    tasks: Latency | None
-    loads: tuple[Load, ...]
-    runtime: Runtime | None
+    races: Races | None
     deadlock: tuple[Stuck, ...]
     locks: dict[str, Lock]
     faults: dict[str, int]
@@ -429,9 +391,8 @@ class SimulateResult(msgspec.Struct, frozen=True, kw_only=True, eq=False):
             tree["misses"] = msgspec.to_builtins(self.misses)
         if self.variables:
             tree |= {"variables": self.variables, "line_transfers": self.line_transfers}
-        for name in ("tasks", "loads", "runtime"):
-            if value := getattr(self, name):
-                tree[name] = msgspec.to_builtins(value)
+        if self.races is not None:
+            tree["races"] = msgspec.to_builtins(self.races)
         if len(self.threads) <= _THREADS_LISTED:
             tree["threads"] = self.threads.to_dict()
         return tree | {
@@ -482,9 +443,7 @@ def result_of(done: "_core.Simulated", scenario: Scenario, machine: Machine, see
         misses=tree.misses,
         variables=tree.variables,
         line_transfers=tree.line_transfers,
-        tasks=tree.tasks,
-        loads=tuple(tree.loads),
-        runtime=tree.runtime,
+        races=tree.races,
         deadlock=tuple(tree.deadlock),
         locks=tree.locks,
         faults=tree.faults,
@@ -507,9 +466,9 @@ def processes_at(machine: Machine, scenario: Scenario, seed: int, at_ns: float) 
     return msgspec.json.decode(rows, type=list[Process])
 
 
-def options_json(seed: int) -> str:
+def options_json(seed: int, *, races: bool = False) -> str:
     """The options of a run."""
-    return msgspec.json.encode({"seed": seed}).decode()
+    return msgspec.json.encode({"seed": seed, "races": races}).decode()
 
 
 def processes_text(processes: "list[Process]") -> str:

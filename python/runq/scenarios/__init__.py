@@ -18,14 +18,14 @@ __all__ = ["ScenarioModule", "load", "module", "names", "parameters", "summary"]
 _NAMES = (
     "address-space",
     "context-switch",
+    "false-sharing",
     "fork-latency",
     "oversubscription",
     "page-replacement",
     "scheduler-zoo",
-    "sleepers",
+    "shared-counter",
     "snapshot",
     "timer-ticks",
-    "web-service",
 )
 
 
@@ -46,7 +46,7 @@ def names() -> list[str]:
 
     >>> import runq
     >>> runq.scenarios.names()[:3]
-    ['address-space', 'context-switch', 'fork-latency']
+    ['address-space', 'context-switch', 'false-sharing']
     """
     return list(_NAMES)
 

@@ -21,6 +21,7 @@ __all__ = ["ValidationResult", "ValidationRow", "experiment", "measured_path", "
 
 _NAMES = (
     "backoff",
+    "contention",
     "cow-faults",
     "ctx-direct",
     "fork",
@@ -28,6 +29,7 @@ _NAMES = (
     "lat-mem",
     "li-ding-shen",
     "oversubscription",
+    "race",
     "redis-bgsave",
     "ring",
     "slices",

@@ -2,11 +2,12 @@
 
 use super::cpu::Limit;
 use super::measure::{ForkRecord, Outside};
+use super::races::Object;
 use super::run::{Run, RunError, share};
 use super::task::{Task, Wait};
 use crate::base::Picos;
 use crate::kernel::{Account, KernelError, MapCall, Pid, Thread, Tid};
-use crate::runtime::TaskKind;
+use crate::sched::Enqueue;
 use crate::vm::address_space::RegionKind;
 use crate::workload::code::{ChildKind, Instruction, Range, Time};
 use std::sync::Arc;
@@ -26,22 +27,9 @@ pub(super) enum Step {
     Yield,
 }
 
-/// Why the execution of a program stopped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ran {
-    /// Time is up.
-    On,
-    /// It waits.
-    Waits,
-    /// It makes room.
-    Yields,
-    /// It is over.
-    Ended,
-}
-
 impl Run {
-    /// Runs the program of a thread or a task on a cpu.
-    pub(super) fn execute(&mut self, cpu: usize, tid: Tid, limit: Limit) -> Result<Ran, RunError> {
+    /// Runs a thread on a cpu. Returns whether it could go on.
+    pub(super) fn execute(&mut self, cpu: usize, tid: Tid, limit: Limit) -> Result<bool, RunError> {
         let code = Arc::clone(&self.code);
         while self.cpus[cpu].now < self.reach(cpu, limit) && self.events < limit.events {
             self.kernel.set_now(self.cpus[cpu].now);
@@ -51,19 +39,21 @@ impl Run {
             self.events += u64::from(!matches!(instruction, Instruction::Touch(_)));
             let step = self.instruction(cpu, tid, instruction, limit)?;
             if !self.threads[tid.index()].is_alive() {
-                return Ok(Ran::Ended);
+                return Ok(false);
             }
             if step != Step::Again {
                 self.tasks[tid.index()].next += 1;
             }
             if self.tasks[tid.index()].waits != Wait::Nothing {
-                return Ok(Ran::Waits);
+                return Ok(false);
             }
             if step == Step::Yield {
-                return Ok(Ran::Yields);
+                self.put_back(cpu, Enqueue::Yielded);
+                self.fill(cpu, Picos::ZERO);
+                return Ok(true);
             }
         }
-        Ok(Ran::On)
+        Ok(true)
     }
 
     /// Up to when a cpu may go on: others, the caller, the timer and the end of its slice say so.
@@ -86,16 +76,14 @@ impl Run {
                 let time = time.unwrap_or(self.machine.kernel.syscall_ns);
                 self.cpus[cpu].pay(Account::Syscall, time);
             }
-            Instruction::Sleep(time) => self.sleep_for(cpu, tid, *time),
+            Instruction::Sleep(time) => {
+                self.cpus[cpu].pay(Account::Syscall, self.machine.kernel.syscall_ns);
+                self.wait_for(cpu, tid, *time);
+            }
             Instruction::Io(time) => self.wait_outside(cpu, tid, *time, Outside::Io),
             Instruction::Block(time) => self.wait_outside(cpu, tid, *time, Outside::Block),
             Instruction::Thread(index) => return self.make_thread(cpu, tid, *index),
-            Instruction::Accept { load, end } => return self.accept(cpu, tid, *load, *end),
-            Instruction::Complete(load) => self.complete(cpu, tid, *load),
-            Instruction::Task(index) => return self.task(cpu, tid, *index),
-            Instruction::Join(None) if self.tasks_are_processes() => return self.wait(cpu, tid, true),
             Instruction::Join(name) => return self.join(cpu, tid, *name),
-            Instruction::YieldNow if self.is_user_task(tid) => return Ok(Step::Yield),
             Instruction::YieldNow => {
                 self.cpus[cpu].pay(Account::Syscall, self.machine.kernel.syscall_ns);
                 self.touch_kernel_of_call(cpu, tid);
@@ -178,9 +166,6 @@ impl Run {
                 let done = self.kernel.exit(pid, *code);
                 self.outcome(cpu, pid, done)?;
             }
-            Instruction::Finish if self.is_task(tid) && self.threads[tid.index()].maker != Tid::NONE => {
-                self.end_running(cpu, tid);
-            }
             Instruction::Finish if self.threads[tid.index()].maker != Tid::NONE => {
                 self.cpus[cpu].pay(Account::Syscall, self.machine.kernel.syscall_ns);
                 self.end_running(cpu, tid);
@@ -238,40 +223,25 @@ impl Run {
             Time::Fixed(time) => time,
             Time::Drawn(index) => {
                 let sampler = &self.code.samplers[index as usize];
-                sampler.draw(self.tasks[tid.index()].durations(self.seed, self.threads[tid.index()].stream))
+                sampler.draw(self.tasks[tid.index()].durations(self.seed, tid.0))
             }
         }
     }
 
-    /// A thread or a task begins to wait for a time.
-    fn sleep_for(&mut self, cpu: usize, tid: Tid, time: Time) {
+    /// A thread begins to wait for a time.
+    fn wait_for(&mut self, cpu: usize, tid: Tid, time: Time) -> Picos {
         let time = self.time(tid, time);
-        if self.is_user_task(tid) {
-            self.wait_for(cpu, tid, self.cpus[cpu].now + time, Wait::Time);
-        } else {
-            self.cpus[cpu].pay(Account::Syscall, self.machine.kernel.syscall_ns);
-            self.wait_in_kernel(cpu, tid, time);
-        }
-    }
-
-    fn wait_in_kernel(&mut self, cpu: usize, tid: Tid, time: Picos) {
         self.tasks[tid.index()].waits = Wait::Time;
         let wake = self.cpus[cpu].now + time;
         self.sleep_until(tid, wake);
+        time
     }
 
-    /// A thread or a task calls and waits for what is not of this machine.
+    /// A thread calls and waits for what is not of this machine.
     fn wait_outside(&mut self, cpu: usize, tid: Tid, time: Time, kind: Outside) {
         self.cpus[cpu].pay(Account::Syscall, self.machine.kernel.syscall_ns);
-        let time = self.time(tid, time);
+        let time = self.wait_for(cpu, tid, time);
         self.outside[kind as usize].note(time);
-        match kind {
-            Outside::Io if self.is_user_task(tid) => {
-                self.wait_for(cpu, tid, self.cpus[cpu].now + time, Wait::Input);
-            }
-            Outside::Block if self.is_user_task(tid) => self.block_in_kernel(cpu, tid, time),
-            Outside::Io | Outside::Block => self.wait_in_kernel(cpu, tid, time),
-        }
     }
 
     /// Computes until it is over or time is up.
@@ -308,28 +278,6 @@ impl Run {
         Ok(Step::Next)
     }
 
-    /// A task, and what it is under the model.
-    fn task(&mut self, cpu: usize, tid: Tid, index: u32) -> Result<Step, RunError> {
-        let code = &self.code.threads[index as usize];
-        let (entry, name, stack) = (code.entry, code.name, code.stack);
-        let before = self.threads.len();
-        let step = match self.scenario.model.as_ref().map_or(TaskKind::Thread, |model| model.tasks) {
-            TaskKind::Process => self.child(cpu, tid, ChildKind::Fork, entry),
-            TaskKind::Thread => self.make_thread(cpu, tid, index),
-            TaskKind::Job | TaskKind::User => {
-                let task = self.tasks[tid.index()].child(entry);
-                self.make_task(cpu, tid, name, task, stack);
-                Ok(Step::Next)
-            }
-        };
-        self.note_task(before, self.cpus[cpu].now);
-        step
-    }
-
-    fn tasks_are_processes(&self) -> bool {
-        self.scenario.model.as_ref().is_some_and(|model| model.tasks == TaskKind::Process)
-    }
-
     fn child(&mut self, cpu: usize, tid: Tid, kind: ChildKind, entry: Option<u32>) -> Result<Step, RunError> {
         let began = self.cpus[cpu].now;
         let pid = self.cpus[cpu].pid;
@@ -358,7 +306,8 @@ impl Run {
 
     fn start_child(&mut self, cpu: usize, maker: Tid, child: Pid, task: Task) {
         let share = self.threads[maker.index()].share;
-        self.add_first(child, task, share, self.cpus[cpu].now, Some(cpu));
+        let first = self.add_first(child, task, share, self.cpus[cpu].now, Some(cpu));
+        self.followed(maker, first);
     }
 
     fn wait_for_children(&mut self, cpu: usize, tid: Tid, wait: Wait) {
@@ -371,6 +320,7 @@ impl Run {
         match self.kernel.wait(pid) {
             Ok(Some(_)) => {
                 self.settle(cpu);
+                self.acquired(tid, Object::Children(pid));
                 Ok(if all { Step::Again } else { Step::Next })
             }
             Ok(None) => {
@@ -392,7 +342,7 @@ impl Run {
     fn choose(&mut self, tid: Tid, places: &[(u32, u32)]) {
         let total = places.iter().map(|&(weight, _)| weight).sum();
         let task = &mut self.tasks[tid.index()];
-        let mut draw = task.draw(total, self.seed, self.threads[tid.index()].stream);
+        let mut draw = task.draw(total, self.seed, tid.0);
         for &(weight, address) in places {
             if draw < weight {
                 task.next = address;

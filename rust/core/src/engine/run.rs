@@ -5,13 +5,12 @@ use super::books::Books;
 use super::cpu::{Cpu, Limit};
 use super::footprints::Footprints;
 use super::latency::Latencies;
-use super::loads::Requests;
 use super::locks::Locks;
 use super::measure::{ForkRecord, Measure, Waits};
 use super::queues::Queues;
+use super::races::Races;
 use super::sync::{Named, Pipe, Semaphore};
 use super::task::{Task, Wait};
-use super::tasks::Runtime;
 use super::threads::Group;
 use super::words::Words;
 use crate::base::{ConfigError, Picos};
@@ -49,11 +48,13 @@ pub struct RunOptions {
     pub causes: bool,
     /// Steps after which the run is an error.
     pub events_max: u64,
+    /// Whether races are looked for. Changes no other number.
+    pub races: bool,
 }
 
 impl Default for RunOptions {
     fn default() -> Self {
-        Self { seed: 0, causes: true, events_max: EVENTS_MAX }
+        Self { seed: 0, causes: true, events_max: EVENTS_MAX, races: false }
     }
 }
 
@@ -137,6 +138,8 @@ pub struct Run {
     pub(super) queues: Queues,
     /// Shared variables.
     pub(super) words: Words,
+    /// Races, if they are looked for.
+    pub(super) races: Option<Box<Races>>,
     pub(super) alive: u32,
     pub(super) alive_peak: u32,
     /// Threads that could not be made.
@@ -156,17 +159,6 @@ pub struct Run {
     pub(super) latencies: Latencies,
     pub(super) events: u64,
     events_max: u64,
-    pub(super) loads: Vec<Requests>,
-    /// The request that was accepted last, and has no task yet: its load, and when it arrived.
-    pub(super) accepted: Option<(u32, Picos)>,
-    /// Tasks so far, and from when each was made, or its request arrived, to its end.
-    pub(super) tasks_made: u32,
-    pub(super) task_latencies: Latencies,
-    /// Who has the tasks of a process, while that lives; and afterwards.
-    pub(super) runtime: Option<Box<Runtime>>,
-    pub(super) ended_runtime: Option<Box<Runtime>>,
-    /// By process of the scenario: whether its program makes tasks.
-    has_tasks: Vec<bool>,
     /// Caches and TLBs, if every access goes there.
     pub(super) memory: Option<Addresses>,
     /// Working sets, if memory is simulated by them.
@@ -218,7 +210,6 @@ impl Run {
                 return Err(ConfigError::new(format!("{path}.copies"), "must be at most 2^20", process.copies).into());
             }
         }
-        let has_tasks = tasks_of(&scenario, &code, &entries)?;
         let has_affinity = check_affinities(&machine, &attributes, &code)?;
         let is_per_cpu = scenario.kernel.is_per_cpu(has_affinity)?;
         let count = if is_per_cpu { machine.cpus } else { 1 };
@@ -227,7 +218,6 @@ impl Run {
             Some(queue) => (0..u64::from(count)).map(queue).collect(),
             None => list.collect(),
         };
-        let loads = Requests::all(&code, seed)?;
         let kernel_options = KernelOptions { seed, ..scenario.kernel.clone() };
         let kernel = Kernel::new(&machine, &kernel_options).map_err(KernelError::Exhausted)?;
         let mut starts: Vec<Start> = scenario
@@ -257,6 +247,7 @@ impl Run {
             cpus: vec![Cpu::new(machine.kernel.switch.asids); machine.cpus as usize],
             queues: Queues::new(list),
             words: Words::new(&machine, &code),
+            races: options.races.then(|| Box::new(Races::new(code.variables.len()))),
             code: Arc::new(code),
             kernel,
             threads: Vec::new(),
@@ -278,13 +269,6 @@ impl Run {
             events: 0,
             events_max: options.events_max,
             entries,
-            loads,
-            accepted: None,
-            tasks_made: 0,
-            task_latencies: Latencies::default(),
-            runtime: None,
-            ended_runtime: None,
-            has_tasks,
             interrupted: None,
             horizon: Picos::NEVER,
             turn: Picos::NEVER,
@@ -399,7 +383,7 @@ impl Run {
     }
 
     pub(super) fn next_on(&self, cpu: &Cpu) -> Picos {
-        let Some(tid) = cpu.executed() else { return Picos::NEVER };
+        let Some(tid) = cpu.running else { return Picos::NEVER };
         let left = self.tasks[tid.index()].left;
         (cpu.now + left).min(cpu.stop()).max(cpu.now)
     }
@@ -453,7 +437,9 @@ impl Run {
         for copy in 0..copies {
             // Who starts a scenario's first processes is not part of it: nobody pays for that.
             match self.kernel.spawn(INIT, &name) {
-                Ok(pid) => self.start_process(pid, index, time),
+                Ok(pid) => {
+                    self.add_first(pid, Task::new(self.entries[index]), self.shares[index], time, None);
+                }
                 Err(error) => {
                     let left = copies - copy;
                     self.kernel.note(format!("{name} could not start, {left} of {copies} are missing: {error}"));
@@ -462,15 +448,6 @@ impl Run {
             }
         }
         self.kernel.take_bill();
-    }
-
-    /// The first thread of a process: one that runs its program, or a runtime that does.
-    fn start_process(&mut self, pid: Pid, index: usize, time: Picos) {
-        let (task, share) = (Task::new(self.entries[index]), self.shares[index]);
-        match self.scenario.model.clone().filter(|model| model.has_runtime() && self.has_tasks[index]) {
-            Some(model) => self.start_runtime(pid, model, task, share, time),
-            None => self.add_first(pid, task, share, time, None),
-        }
     }
 
     /// Lets everything happen that is due at a time.
@@ -484,11 +461,7 @@ impl Run {
             }
             self.sleepers.pop();
             self.events += 1;
-            let waits = self.tasks[tid.index()].waits;
-            let is_due = waits == Wait::Time
-                || waits == Wait::Poll && self.poll_is_due(tid, wake)
-                || self.is_asked(tid, waits, wake);
-            if self.threads[tid.index()].state == State::Waiting && is_due {
+            if self.threads[tid.index()].state == State::Waiting && self.tasks[tid.index()].waits == Wait::Time {
                 self.wake_for_free(tid, wake, None);
             }
         }
@@ -502,7 +475,7 @@ impl Run {
             self.interrupted = None;
             return Ok(());
         };
-        let goes_on = if self.cpus[cpu].now < self.cpus[cpu].stop() { self.run_thread(cpu, tid, limit)? } else { true };
+        let goes_on = if self.cpus[cpu].now < self.cpus[cpu].stop() { self.execute(cpu, tid, limit)? } else { true };
         if self.cpus[cpu].now > Picos::RUN_MAX {
             return Err(RunError::Time { name: self.scenario.name.clone() });
         }
@@ -537,16 +510,13 @@ impl Run {
     /// Lets a cpu that computes do so up to a time.
     pub(super) fn catch_up(&mut self, cpu: usize, at: Picos) {
         let state = &mut self.cpus[cpu];
-        let Some(tid) = state.executed() else { return };
+        let Some(tid) = state.running else { return };
         let task = &mut self.tasks[tid.index()];
         let time = at.min(state.stop()).saturating_sub(state.now).min(task.left);
         if time > Picos::ZERO {
             if task.account == Account::Spin && !task.is_within {
-                let is_trying = task.is_trying;
                 self.pay_left(cpu, tid, time);
-                if is_trying {
-                    self.note_spin(tid, time);
-                }
+                self.note_spin(tid, time);
                 return;
             }
             // A computation that is over is not begun again.
@@ -561,18 +531,18 @@ impl Run {
         task.left = task.left - part;
         let account = task.account;
         if account == Account::Stall {
-            self.pay_stall(cpu, part);
+            self.pay_stall(cpu, tid, part);
         } else {
             self.cpus[cpu].pay(account, part);
         }
     }
 
     /// Waits for a line that another cpu has.
-    pub(super) fn pay_stall(&mut self, cpu: usize, part: Picos) {
+    pub(super) fn pay_stall(&mut self, cpu: usize, tid: Tid, part: Picos) {
         let since = self.cpus[cpu].now.saturating_sub(self.cpus[cpu].switched);
         self.cpus[cpu].pay(Account::Stall, part);
         if self.memory.is_some() || self.footprints.is_some() {
-            self.books.note(self.cpus[cpu].running, Causes::default(), part, since);
+            self.books.note(Some(tid), Causes::default(), part, since);
         }
     }
 
@@ -602,7 +572,6 @@ impl Run {
             footprints.shoot_down(&self.kernel, &shootdowns);
         }
         for pid in self.kernel.take_ended() {
-            self.end_runtime(pid);
             self.end_group(pid, cpu);
             self.regions.remove(&pid);
         }
@@ -688,23 +657,4 @@ fn check_affinities(machine: &MachineConfig, attributes: &[Attributes], code: &C
         has_affinity |= mask != all;
     }
     Ok(has_affinity)
-}
-
-/// Which processes make tasks. A runtime has those of one process.
-fn tasks_of(scenario: &Scenario, code: &Code, entries: &[u32]) -> Result<Vec<bool>, ConfigError> {
-    let ends = entries.iter().skip(1).copied().chain([u32::MAX]);
-    let is_task = |instruction: &Instruction| matches!(instruction, Instruction::Task(_));
-    let makes = |(&start, end): (&u32, u32)| {
-        let end = code.instructions.len().min(end as usize);
-        code.instructions[start as usize..end].iter().any(is_task)
-    };
-    let has_tasks: Vec<bool> = entries.iter().zip(ends).map(makes).collect();
-    let with = |&index: &usize| has_tasks[index];
-    let makers: u64 = (0..has_tasks.len()).filter(with).map(|index| u64::from(scenario.processes[index].copies)).sum();
-    if makers > 1 && scenario.model.as_ref().is_some_and(crate::runtime::Model::has_runtime) {
-        let second = (0..has_tasks.len()).rfind(with).unwrap_or(0);
-        let rule = "must be the only process that makes tasks under this model";
-        return Err(ConfigError::new(format!("processes[{second}].program"), rule, makers));
-    }
-    Ok(has_tasks)
 }

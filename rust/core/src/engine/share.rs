@@ -87,7 +87,13 @@ impl Run {
             }
             self.events += 1;
             // Whoever asks for the line at its turn gets it a leg later.
+            let left = state.left;
             let next = self.access(cpu, op, &mut state, Room { turn: (turn.0 + self.words.leg()).min(reach), reach });
+            if let Some(races) = &mut self.races
+                && state.left != left
+            {
+                races.accessed(tid, op, index, now);
+            }
             match next {
                 Next::Spend(time, account) => self.spend(cpu, tid, time, account),
                 Next::Wait(until) => self.spend(cpu, tid, until.saturating_sub(now), Account::Stall),
@@ -122,7 +128,7 @@ impl Run {
 
     /// A part of the instruction at hand that takes a time.
     fn spend(&mut self, cpu: usize, tid: Tid, time: Picos, account: Account) {
-        debug_assert_eq!(self.cpus[cpu].executed(), Some(tid), "who runs spends");
+        debug_assert_eq!(self.cpus[cpu].running, Some(tid), "who runs spends");
         let task = &mut self.tasks[tid.index()];
         (task.left, task.account, task.is_within) = (time, account, true);
     }
@@ -146,7 +152,7 @@ impl Run {
         let others = self.cpus.iter().enumerate().filter(|&(other, state)| other != cpu && state.running.is_some());
         let first = others.map(|(other, state)| {
             let next = self.next_on(state);
-            let tid = state.executed().expect("it was just asked");
+            let tid = state.running.expect("it was just asked");
             let elsewhere = self.busy_elsewhere(tid, line).unwrap_or(Picos::ZERO);
             ((next + elsewhere).min(state.stop()).max(next), other)
         });
@@ -406,13 +412,25 @@ impl Run {
     /// Increments in a row that nobody can see single ones of, if there are some.
     fn run_alone(&mut self, cpu: usize, op: &ShareCode, left: u64, room: Room, store: Picos) -> Option<u64> {
         let (now, period) = (self.cpus[cpu].now, self.period(op));
-        if !self.words.is_alone(cpu, op.variable, now) {
+        if !self.words.is_kept(cpu, op.variable, now) {
             return None;
         }
+        let joined = match self.words.waiting(cpu, now) {
+            0 => 0,
+            1 => {
+                let commit = self.words.joinable(cpu, op.variable, now)?;
+                commit.saturating_sub(now + store).0.div_ceil(period.0)
+            }
+            _ => return None,
+        };
         let shared = self.words.rounds_of_entry(period);
-        let rounds = room.turn.saturating_sub(now).0 / period.0;
-        let count = rounds.min(left) / shared * shared;
-        if count == 0 {
+        let most = (room.turn.saturating_sub(now).0 / period.0).min(left);
+        let mut count = joined + most.checked_sub(joined)? / shared * shared;
+        if count > joined && self.words.last_commit(now, Rounds { count, period, store }) > room.turn {
+            // Who asks at its turn gets the line before the last entry would be visible.
+            count -= shared;
+        }
+        if count == joined {
             return None;
         }
         self.words.increment_alone(cpu, op.variable, now, Rounds { count, period, store });
@@ -423,7 +441,7 @@ impl Run {
     fn cut_spins(&mut self, cpu: usize, variable: u32) {
         let line = self.words.line_of(variable);
         for other in 0..self.cpus.len() {
-            let Some(tid) = self.cpus[other].executed().filter(|_| other != cpu) else { continue };
+            let Some(tid) = self.cpus[other].running.filter(|_| other != cpu) else { continue };
             let task = &self.tasks[tid.index()];
             let is_spinning = task.sharing().is_some_and(|state| state.spins_since.is_some());
             let Some(Instruction::Share(index)) = self.code.instructions.get(task.next as usize) else { continue };
@@ -441,9 +459,11 @@ impl Run {
     /// Waits until all stores of a cpu are visible: what the kernel and locks imply.
     pub(super) fn fence(&mut self, cpu: usize) {
         let drained = self.words.drained(cpu);
-        let now = self.cpus[cpu].now;
-        if drained > now && self.cpus[cpu].running.is_some() {
-            self.pay_stall(cpu, drained - now);
+        let (now, running) = (self.cpus[cpu].now, self.cpus[cpu].running);
+        if drained > now
+            && let Some(tid) = running
+        {
+            self.pay_stall(cpu, tid, drained - now);
         }
     }
 }

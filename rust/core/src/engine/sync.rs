@@ -3,6 +3,7 @@
 //! Who is woken has what it waited for: a semaphore's unit or a pipe's message is handed over in the order of waiting.
 
 use super::execute::Step;
+use super::races::Object;
 use super::run::{Run, RunError};
 use super::task::Wait;
 use crate::base::Picos;
@@ -34,6 +35,7 @@ impl Run {
         let semaphore = &mut self.semaphores[index as usize];
         if semaphore.count > 0 {
             semaphore.count -= 1;
+            self.acquired(tid, Object::Semaphore(index));
             return Step::Next;
         }
         semaphore.waiting.push_back(tid);
@@ -42,7 +44,7 @@ impl Run {
 
     /// Adds one to a semaphore. Only for who waits it takes a call.
     pub(super) fn release(&mut self, cpu: usize, tid: Tid, index: u32) {
-        self.fence(cpu);
+        self.released(cpu, tid, Object::Semaphore(index));
         let Some(waiting) = self.first_waiting(index) else {
             let semaphore = &mut self.semaphores[index as usize];
             semaphore.count = semaphore.count.saturating_add(1);
@@ -64,6 +66,7 @@ impl Run {
     /// Writes a message to a pipe.
     pub(super) fn send(&mut self, cpu: usize, tid: Tid, index: u32, bytes: u64) -> Step {
         self.call(cpu, tid, self.machine.kernel.sync.pipe_write_ns);
+        self.released(cpu, tid, Object::Pipe(index));
         let threads = &self.threads;
         let pipe = &mut self.pipes[index as usize];
         while let Some(reader) = pipe.readers.pop_front() {
@@ -91,6 +94,7 @@ impl Run {
             return self.sleep(cpu, tid, Wait::Receive(index));
         };
         pipe.bytes -= bytes;
+        self.acquired(tid, Object::Pipe(index));
         while let Some(&(writer, bytes)) = self.pipes[index as usize].writers.front() {
             let pipe = &mut self.pipes[index as usize];
             let is_alive = self.threads[writer.index()].is_alive();
@@ -113,6 +117,7 @@ impl Run {
         let pid = thread.pid;
         let Some(name) = name else {
             if thread.made == 0 {
+                self.acquired(tid, Object::Made(tid));
                 return Ok(Step::Next);
             }
             return Ok(self.park(cpu, tid, Wait::Join(None)));
@@ -123,6 +128,7 @@ impl Run {
         }
         let alive = self.named.get(&(pid, name)).map_or(0, |named| named.alive);
         if alive == 0 {
+            self.acquired(tid, Object::Named(pid, name));
             return Ok(Step::Next);
         }
         self.named.get_mut(&(pid, name)).expect("it was just there").waiting.push(tid);
@@ -133,6 +139,8 @@ impl Run {
     pub(super) fn announce_end(&mut self, cpu: usize, tid: Tid) {
         let thread = &self.threads[tid.index()];
         let (pid, maker, name) = (thread.pid, thread.maker, thread.name);
+        self.released(cpu, tid, Object::Made(maker));
+        self.released(cpu, tid, Object::Named(pid, name));
         let mut woken = Vec::new();
         if maker != Tid::NONE {
             let thread = &mut self.threads[maker.index()];
@@ -148,6 +156,8 @@ impl Run {
             }
         }
         for waiting in woken {
+            self.acquired(waiting, Object::Made(waiting));
+            self.acquired(waiting, Object::Named(pid, name));
             if self.threads[waiting.index()].state == State::Waiting {
                 self.wake(waiting, cpu);
             }
@@ -162,19 +172,11 @@ impl Run {
 
     /// The first half of that: who runs is on its way, and may still find that it need not wait.
     pub(super) fn begin_park(&mut self, cpu: usize, tid: Tid) {
-        if self.is_user_task(tid) {
-            let cost = self.runtime().model.costs.park_ns;
-            self.cpus[cpu].pay(Account::Runtime, cost);
-        } else {
-            self.call(cpu, tid, self.machine.kernel.sync.futex_wait_ns);
-        }
+        self.call(cpu, tid, self.machine.kernel.sync.futex_wait_ns);
     }
 
     /// Who runs lets go on one that waits on a futex.
     pub(super) fn unpark(&mut self, cpu: usize, tid: Tid, woken: Tid) {
-        if self.is_user_task(woken) {
-            return self.ready(cpu, woken);
-        }
         self.call(cpu, tid, self.machine.kernel.sync.futex_wake_ns);
         self.wake(woken, cpu);
     }
@@ -188,9 +190,7 @@ impl Run {
 
     /// Who runs begins to wait, and goes on behind this instruction.
     pub(super) fn sleep(&mut self, cpu: usize, tid: Tid, wait: Wait) -> Step {
-        if !self.is_user_task(tid) {
-            self.cpus[cpu].pay(Account::Sched, self.machine.kernel.switch.block_ns);
-        }
+        self.cpus[cpu].pay(Account::Sched, self.machine.kernel.switch.block_ns);
         self.tasks[tid.index()].waits = wait;
         Step::Next
     }

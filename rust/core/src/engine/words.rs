@@ -175,8 +175,18 @@ impl Words {
 
     /// Whether a cpu has the line of a variable for itself, with nothing in its buffer.
     pub fn is_alone(&mut self, cpu: usize, variable: u32, at: Picos) -> bool {
+        self.buffer(cpu, at).is_empty() && self.is_kept(cpu, variable, at)
+    }
+
+    /// Whether a cpu has the line of a variable for itself, and nobody has asked for it.
+    pub fn is_kept(&mut self, cpu: usize, variable: u32, at: Picos) -> bool {
         self.settle(variable, at);
-        self.buffer(cpu, at).is_empty() && self.lines[self.line_of[variable as usize] as usize].is_kept(cpu, at)
+        self.lines[self.line_of[variable as usize] as usize].is_kept(cpu, at)
+    }
+
+    /// How many entries wait in the buffer of a cpu.
+    pub fn waiting(&mut self, cpu: usize, at: Picos) -> usize {
+        self.buffer(cpu, at).len()
     }
 
     /// Until when a cpu may read what it reads now.
@@ -189,23 +199,33 @@ impl Words {
         self.commit.0.div_ceil(period.0).max(1)
     }
 
-    /// Increments a variable in rounds of which whole entries become visible, the cpu being alone: what `store` would do to
-    /// each. `count` is a multiple of `rounds_of_entry`.
+    /// Increments a variable in rounds of which nobody sees single ones: what `store` would do to each, the line being the
+    /// cpu's own. The first `joined` rounds join a store that waits; the others are whole entries of `rounds_of_entry`.
     pub fn increment_alone(&mut self, cpu: usize, variable: u32, at: Picos, rounds: Rounds) {
-        let shared = self.rounds_of_entry(rounds.period);
+        let first = self.forwarded(cpu, variable, at).unwrap_or(self.values[variable as usize]);
         let end = at + rounds.period * rounds.count;
-        let value = self.values[variable as usize];
-        let commit = at + rounds.period * (rounds.count - shared) + rounds.store + self.commit;
-        let after = |count: u64| value.wrapping_add(i64::try_from(count).unwrap_or(i64::MAX));
-        let line = &mut self.lines[self.line_of[variable as usize] as usize];
-        line.commit(cpu, at, commit, self.legs);
+        let commit = self.last_commit(at, rounds);
+        let shared = self.rounds_of_entry(rounds.period);
+        let after = |count: u64| first.wrapping_add(i64::try_from(count).unwrap_or(i64::MAX));
+        if let Some(waits) = self.joinable(cpu, variable, at) {
+            // It is visible before the first entry that follows.
+            self.settle(variable, waits);
+            self.buffers[cpu].clear();
+        }
+        let line = self.line_of[variable as usize];
+        self.lines[line as usize].commit(cpu, at, commit, self.legs);
         if commit > end {
             self.values[variable as usize] = after(rounds.count - shared);
-            self.buffers[cpu].push_back(Entry { line: self.line_of[variable as usize], commit });
+            self.buffers[cpu].push_back(Entry { line, commit });
             self.add_store(Store { cpu, variable, value: after(rounds.count), commit });
         } else {
             self.values[variable as usize] = after(rounds.count);
         }
+    }
+
+    /// When the last entry of such rounds is visible.
+    pub fn last_commit(&self, at: Picos, rounds: Rounds) -> Picos {
+        at + rounds.period * (rounds.count - self.rounds_of_entry(rounds.period)) + rounds.store + self.commit
     }
 
     /// Makes visible what is due on the line of a variable.

@@ -1,6 +1,5 @@
 //! Ops as a user writes them.
 
-use super::arrivals::Load;
 use super::distribution::Duration;
 use crate::base::Picos;
 use crate::memory::config::{PageSize, Size};
@@ -100,10 +99,6 @@ pub enum Op {
     },
     /// A thread of the same process, as `pthread_create` makes it.
     Thread(Box<Thread>),
-    /// A task: a process, a thread, a job of a pool or a task in user space, as the model says.
-    Task(Box<TaskSpec>),
-    /// A task for each request of a load, until there are no more.
-    Serve(Box<Serve>),
     /// Waits until threads of the process have ended.
     Join {
         /// Those of this name; all that this thread has made if absent.
@@ -247,6 +242,9 @@ pub enum Op {
         /// How often.
         #[serde(default = "one")]
         times: u64,
+        /// Whether it orders threads, as an acquiring load or a releasing store does.
+        #[serde(default)]
+        atomic: bool,
         /// What is computed after each.
         #[serde(default)]
         work_ns: Picos,
@@ -261,6 +259,9 @@ pub enum Op {
         /// How often.
         #[serde(default = "one")]
         times: u64,
+        /// Whether it orders threads, as an acquiring load or a releasing store does.
+        #[serde(default)]
+        atomic: bool,
         /// What is computed after each.
         #[serde(default)]
         work_ns: Picos,
@@ -319,34 +320,6 @@ pub struct Thread {
     pub priority: Option<u32>,
     /// The cpus that it may run on.
     pub affinity: Option<Vec<u32>>,
-}
-
-/// A task to be made.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct TaskSpec {
-    /// What it runs; what its maker runs if absent.
-    pub child: Option<Vec<Op>>,
-    /// What `join` calls it.
-    pub name: Option<String>,
-    /// How much stack it uses.
-    pub stack: Size,
-}
-
-/// Requests, and what answers one.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Serve {
-    /// When they arrive.
-    pub load: Load,
-    /// What the task of a request does.
-    pub request: Vec<Op>,
-    /// What results call the load.
-    #[serde(default = "requests")]
-    pub name: String,
-    /// How much stack such a task uses.
-    #[serde(default)]
-    pub stack: Size,
 }
 
 /// A part of a region.
@@ -467,10 +440,6 @@ impl Unit {
             Self::Named(UnitName::Line) => 64,
         }
     }
-}
-
-fn requests() -> String {
-    "requests".into()
 }
 
 fn read_write() -> String {

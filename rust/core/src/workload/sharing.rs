@@ -51,6 +51,8 @@ pub struct ShareCode {
     pub variable: u32,
     /// How often.
     pub times: u64,
+    /// Whether it orders threads, and races with no other atomic access.
+    pub is_atomic: bool,
     /// What is computed after each.
     pub work: Picos,
     /// Where in the scenario it stands.

@@ -1,6 +1,7 @@
 //! Barriers: the last one who comes wakes all others.
 
 use super::super::execute::Step;
+use super::super::races::Object;
 use super::super::run::Run;
 use super::super::task::Wait;
 use crate::kernel::{Account, Tid};
@@ -26,6 +27,7 @@ impl Run {
             return self.let_others_go_first(cpu);
         }
         self.cpus[cpu].pay(Account::User, self.machine.kernel.sync.mutex_ns);
+        self.released(cpu, tid, Object::Barrier(index));
         let threads = &self.threads;
         let barrier = &mut self.locks.barriers[index as usize];
         barrier.waiting.retain(|other| threads[other.index()].is_alive());
@@ -33,7 +35,9 @@ impl Run {
             barrier.waiting.push(tid);
             return self.park(cpu, tid, Wait::Barrier(index));
         }
-        for other in std::mem::take(&mut barrier.waiting) {
+        let waiting = std::mem::take(&mut barrier.waiting);
+        self.acquired(tid, Object::Barrier(index));
+        for other in waiting {
             self.unpark(cpu, tid, other);
         }
         Step::Next

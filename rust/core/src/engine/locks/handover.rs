@@ -1,5 +1,6 @@
 //! Taking, waiting and giving back, as far as it is the same for all kinds: who has the lock, and what is noted.
 
+use super::super::races::Object;
 use super::super::run::Run;
 use super::table::{Attempt, Phase};
 use crate::base::Picos;
@@ -27,6 +28,8 @@ impl Run {
         if is_contended {
             self.note_wait(tid, index, at);
         }
+        self.acquired(tid, Object::Lock(index));
+        self.acquired(tid, Object::Readers(index));
     }
 
     /// A thread that waited has a lock: how long it waited.
@@ -58,7 +61,8 @@ impl Run {
     }
 
     /// A lock is given back now.
-    pub(super) fn note_release(&mut self, cpu: usize, tid: Tid, index: u32) {
+    pub(super) fn note_release(&mut self, cpu: usize, tid: Tid, index: u32, reads: bool) {
+        self.released(cpu, tid, if reads { Object::Readers(index) } else { Object::Lock(index) });
         let now = self.cpus[cpu].now;
         let lock = &mut self.locks.list[index as usize];
         let held = now.saturating_sub(lock.taken);

@@ -122,7 +122,7 @@ impl Run {
     /// Gives a lock back that the thread holds.
     fn release_lock(&mut self, cpu: usize, tid: Tid, index: u32) {
         self.use_word(cpu, tid, index, true);
-        self.note_release(cpu, tid, index);
+        self.note_release(cpu, tid, index, false);
         self.locks.list[index as usize].holder = Tid::NONE;
         self.give_priority_back(cpu, tid, index);
         match self.locks.list[index as usize].kind {

@@ -1,6 +1,7 @@
 //! Reader-writer locks on a futex: handed over to those who sleep, by what the lock prefers.
 
 use super::super::execute::Step;
+use super::super::races::Object;
 use super::super::run::{Run, RunError};
 use super::table::Phase;
 use crate::base::Picos;
@@ -87,6 +88,7 @@ impl Run {
             self.give(tid, index, at);
             return;
         }
+        self.acquired(tid, Object::Lock(index));
         self.locks.held += 1;
         let lock = &mut self.locks.list[index as usize];
         lock.shared.readers.push((tid, at));
@@ -109,7 +111,7 @@ impl Run {
             lock.holder = Tid::NONE;
         }
         self.use_word(cpu, tid, index, true);
-        self.note_release(cpu, tid, index);
+        self.note_release(cpu, tid, index, reads.is_some());
         self.forget_dead(index);
         while self.locks.list[index as usize].holder == Tid::NONE {
             let Some((next, is_write)) = self.locks.list[index as usize].shared.next() else { break };
