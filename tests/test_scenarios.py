@@ -26,8 +26,10 @@ SMALL = {
     "page-replacement": {},
     "scheduler-zoo": {"duration_ms": 50.0},
     "shared-counter": {"times": 100},
+    "sleepers": {"tasks": 50},
     "snapshot": {"keys": 2000, "duration_ms": 10.0},
     "timer-ticks": {"duration_ms": 20.0},
+    "web-service": {"requests": 50, "cold_data": "64KiB"},
 }
 
 
@@ -368,7 +370,7 @@ def test_ps_shows_a_tree() -> None:
     ("arguments", "words"),
     [
         (["simulate", "nothing"], ["scenario", "fork-latency"]),
-        (["simulate", "snapshot", "--set", "keys=3"], ["machine. or scenario."]),
+        (["simulate", "snapshot", "--set", "key=3"], ["scenario.key", "keys"]),
         (["simulate", "snapshot", "--set", "scenario.key=3"], ["scenario.key"]),
         (["simulate", "snapshot", "--set", "machine.kernel.forks=3"], ["kernel"]),
         (["simulate", "snapshot", "--machine", "none"], ["machine"]),

@@ -8,7 +8,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from runq import machines, sched, trace
+from runq import machines, models, sched, trace
 from runq._core import __version__, model_version
 from runq.errors import (
     ConfigError,
@@ -27,6 +27,7 @@ from runq.errors import (
 )
 from runq.kernel import Kernel
 from runq.machine import Cache, Machine, PageWalk, Region, StructureCache, Tlb
+from runq.models import EventLoop, EventLoopPerCpu, ProcessPerTask, ThreadPerTask, ThreadPool, WorkStealing
 from runq.replay import replay
 from runq.result import ReplayResult
 from runq.scenario import KernelChoices, LockSpec, ProcessSpec, Scenario
@@ -35,6 +36,7 @@ from runq.simulate_result import SimulateResult
 
 if TYPE_CHECKING:
     from runq import benchmarks, scenarios, services, sweeps, validation
+    from runq._compare import Comparison, compare
     from runq._one_pass import Associativity, MissRatioCurve, all_associativity, miss_ratio_curve
     from runq._schedule import ScheduleResult, schedule, schedule_zoo
     from runq.sweeps import Sweep, SweepTable
@@ -43,7 +45,10 @@ if TYPE_CHECKING:
 __all__ = [
     "Associativity",
     "Cache",
+    "Comparison",
     "ConfigError",
+    "EventLoop",
+    "EventLoopPerCpu",
     "Kernel",
     "KernelChoices",
     "KernelError",
@@ -52,6 +57,7 @@ __all__ = [
     "MissRatioCurve",
     "OutOfMemory",
     "PageWalk",
+    "ProcessPerTask",
     "ProcessSpec",
     "Region",
     "ReplayError",
@@ -67,18 +73,23 @@ __all__ = [
     "Sweep",
     "SweepError",
     "SweepTable",
+    "ThreadPerTask",
+    "ThreadPool",
     "Tlb",
     "TraceError",
     "TraceFileError",
     "TraceNotFoundError",
     "TracePipeError",
     "ValidationResult",
+    "WorkStealing",
     "__version__",
     "all_associativity",
     "benchmarks",
+    "compare",
     "machines",
     "miss_ratio_curve",
     "model_version",
+    "models",
     "page_replacement",
     "replay",
     "scenarios",
@@ -96,12 +107,14 @@ __all__ = [
 # What takes time to import and is not always needed.
 _LAZY = {
     "Associativity": "runq._one_pass",
+    "Comparison": "runq._compare",
     "MissRatioCurve": "runq._one_pass",
     "ScheduleResult": "runq._schedule",
     "Sweep": "runq.sweeps",
     "SweepTable": "runq.sweeps",
     "ValidationResult": "runq.validation",
     "all_associativity": "runq._one_pass",
+    "compare": "runq._compare",
     "benchmarks": "runq.benchmarks",
     "miss_ratio_curve": "runq._one_pass",
     "scenarios": "runq.scenarios",

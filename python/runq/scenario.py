@@ -125,6 +125,8 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
         locks: locks by their names; those that are not here are as programs use them.
         memory: `none` charges faults and calls; `addresses` sends every access through TLBs, page walks and caches;
             `footprint` goes by working sets and what of them survives a switch.
+        model: what its tasks are: the name of a model, or a table of that name with what is to be other than usual;
+            threads if absent.
         until_ns: when the run ends, if not by itself.
     """
 
@@ -134,6 +136,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
     kernel: KernelChoices = KernelChoices()
     locks: dict[str, LockSpec] = {}
     memory: Literal["none", "addresses", "footprint"] = "none"
+    model: str | dict[str, dict[str, Any]] | None = None
     until_ns: float | None = None
 
     def __post_init__(self) -> None:

@@ -1,7 +1,7 @@
 """Simulation of a scenario on a machine, and page replacement on a reference string."""
 
 import operator
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
@@ -11,6 +11,8 @@ import msgspec
 from runq import _core
 from runq.errors import ConfigError
 from runq.machine import Machine
+from runq.models import Model
+from runq.models import load as load_model
 from runq.replay import load_machine
 from runq.scenario import Scenario
 from runq.sched import Policy
@@ -36,6 +38,7 @@ class PageFaults(msgspec.Struct, frozen=True):
 def simulate(
     scenario: Scenario | str | PathLike[str],
     machine: Machine | str | PathLike[str] | None = None,
+    model: Model | str | Mapping[str, Any] | None = None,
     *,
     seed: int = 0,
     races: bool = False,
@@ -49,6 +52,8 @@ def simulate(
         scenario: a `Scenario`, the name of one that comes with runq, or the path of a TOML file.
         machine: a `Machine`, the name of one that comes with runq, or the path of a TOML file; by default
             `granite-rapids-vm`, whose kernel is measured.
+        model: what the tasks of the scenario are: a model of `runq.models`, its name, or `name:workers`; that of the
+            scenario if absent, and threads if it has none.
         seed: seed of everything random.
         races: whether races on shared variables are looked for; changes nothing else, and takes longer.
         policy: a policy of your own that schedules instead of the scenario's: with a queue a cpu it is asked about all
@@ -70,11 +75,12 @@ def simulate(
         if parameters:
             first = next(iter(parameters))
             raise ConfigError(f"scenario.{first}", "must be for a scenario that comes with runq", repr(scenario))
-        return _run(load_scenario(scenario), machine, seed, policy, progress, races)
+        return _run(with_model(load_scenario(scenario), model), machine, seed, policy, progress, races)
     from runq import scenarios
 
     values = scenarios.parameters(name, **parameters)
-    result = _run(scenarios.module(name).build(values), machine, seed, policy, progress, races)
+    built = with_model(scenarios.module(name).build(values), model)
+    result = _run(built, machine, seed, policy, progress, races)
     return with_outcome(result, name, values)
 
 
@@ -130,6 +136,13 @@ def load_scenario(scenario: object) -> Scenario:
     if isinstance(scenario, (str, PathLike)):
         return Scenario.from_toml(scenario)
     raise TypeError(f"scenario: must be a Scenario, a name or a path, got {type(scenario).__name__}")
+
+
+def with_model(scenario: Scenario, model: Model | str | Mapping[str, Any] | None) -> Scenario:
+    """A scenario whose tasks are those of a model."""
+    if model is None:
+        return scenario
+    return msgspec.structs.replace(scenario, model=load_model(model).to_dict())
 
 
 def with_outcome(result: SimulateResult, name: str, parameters: msgspec.Struct) -> SimulateResult:

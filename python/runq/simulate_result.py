@@ -13,6 +13,7 @@ from runq.threads import Threads
 __all__ = [
     "Fork",
     "Latency",
+    "Load",
     "Lock",
     "LogLine",
     "Measure",
@@ -23,6 +24,7 @@ __all__ = [
     "RaceSide",
     "Races",
     "Reload",
+    "Runtime",
     "Scheduling",
     "SimulateResult",
     "Stuck",
@@ -48,11 +50,17 @@ class Measure(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Memory(msgspec.Struct, frozen=True, kw_only=True):
-    """Frames of 4 KiB: how many there are, how many were in use at most, how many went to swap."""
+    """Frames of 4 KiB: how many there are, how many were in use at most, how many went to swap.
+
+    Attributes:
+        peak_bytes: the most memory that was in use: frames, what the kernel keeps of threads, stacks, tasks, and the
+            runtime itself.
+    """
 
     frames_total: int
     frames_peak: int
     swap_outs: int
+    peak_bytes: int = 0
 
 
 class Waits(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,6 +116,64 @@ class Latency(msgspec.Struct, frozen=True, kw_only=True):
     p99_ns: float
     p999_ns: float
     max_ns: float
+
+
+class Load(msgspec.Struct, frozen=True, kw_only=True):
+    """Requests of a `serve` op.
+
+    Attributes:
+        name: what the op calls them.
+        arrived: how many there were.
+        completed: how many were answered.
+        refused: how many were turned away.
+        in_flight_peak: how many there were at a time.
+        throughput_per_s: answers a second, from the first arrival to the last answer.
+        latency: from arrival to answer.
+    """
+
+    name: str
+    arrived: int
+    completed: int
+    refused: int
+    in_flight_peak: int
+    throughput_per_s: float
+    latency: Latency
+
+
+class Runtime(msgspec.Struct, frozen=True, kw_only=True):
+    """What a runtime did.
+
+    Attributes:
+        model: its name.
+        workers: how many tasks it runs at a time.
+        threads: how many threads it made.
+        tasks: how many tasks there were.
+        tasks_ended: how many came to their end.
+        tasks_peak: how many there were at a time.
+        tasks_refused: how many found no room.
+        steals: how often a worker took tasks from another.
+        stolen: how many it took.
+        wakes: how often a thread was woken for work.
+        hand_offs: how often a blocked thread lost its place to another.
+        preemptions: how often a task was made to give way.
+        blocking_calls: calls of tasks that took their thread along.
+        latency: how long tasks that could run waited for that.
+    """
+
+    model: str
+    workers: int
+    threads: int
+    tasks: int
+    tasks_ended: int
+    tasks_peak: int
+    tasks_refused: int
+    steals: int
+    stolen: int
+    wakes: int
+    hand_offs: int
+    preemptions: int
+    blocking_calls: int
+    latency: Latency
 
 
 class Scheduling(msgspec.Struct, frozen=True, kw_only=True):
@@ -298,6 +364,9 @@ class _Tree(msgspec.Struct, frozen=True, kw_only=True):
     forks: list[Fork]
     misses: Misses | None = None
     races: Races | None = None
+    tasks: Latency | None = None
+    loads: list[Load] = []
+    runtime: Runtime | None = None
     log: list[LogLine]
     digest: str
 
@@ -318,6 +387,9 @@ class SimulateResult(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         variables: what shared variables hold at the end, by name.
         line_transfers: how often their lines moved between cpus, by name.
         races: races on shared variables; None where they were not looked for.
+        tasks: of all `task` ops and requests: from when each was made, or arrived, to its end.
+        loads: requests of each `serve` op.
+        runtime: what the runtime of the tasks did, if the model has one.
         deadlock: threads that wait for ever, up to 20 of them: those in a cycle of locks, and all once nothing happens.
         locks: what is told of each lock, by name.
         faults: page faults by kind.
@@ -345,6 +417,9 @@ class SimulateResult(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     variables: dict[str, int]
     line_transfers: dict[str, int]
     races: Races | None
+    tasks: Latency | None
+    loads: tuple[Load, ...]
+    runtime: Runtime | None
     deadlock: tuple[Stuck, ...]
     locks: dict[str, Lock]
     faults: dict[str, int]
@@ -393,6 +468,9 @@ class SimulateResult(msgspec.Struct, frozen=True, kw_only=True, eq=False):
             tree |= {"variables": self.variables, "line_transfers": self.line_transfers}
         if self.races is not None:
             tree["races"] = msgspec.to_builtins(self.races)
+        for name in ("tasks", "loads", "runtime"):
+            if value := getattr(self, name):
+                tree[name] = msgspec.to_builtins(value)
         if len(self.threads) <= _THREADS_LISTED:
             tree["threads"] = self.threads.to_dict()
         return tree | {
@@ -444,6 +522,9 @@ def result_of(done: "_core.Simulated", scenario: Scenario, machine: Machine, see
         variables=tree.variables,
         line_transfers=tree.line_transfers,
         races=tree.races,
+        tasks=tree.tasks,
+        loads=tuple(tree.loads),
+        runtime=tree.runtime,
         deadlock=tuple(tree.deadlock),
         locks=tree.locks,
         faults=tree.faults,

@@ -8,6 +8,7 @@ from typing import NoReturn
 import click
 
 from runq import __version__
+from runq.cli.compare import compare
 from runq.cli.machines import machines
 from runq.cli.mrc import mrc
 from runq.cli.ostep import ostep
@@ -34,6 +35,7 @@ def program() -> None:
 
     \b
     Examples:
+      runq compare                                  one service under every execution model
       runq replay                                   a built-in trace on the machine "golden"
       runq replay trace.lackey.xz --machine zen-4   a recorded trace on a machine that comes with runq
       runq mrc trace.lackey.xz                      the miss-ratio curve of a trace
@@ -46,6 +48,7 @@ def program() -> None:
     """
 
 
+program.add_command(compare)
 program.add_command(machines)
 program.add_command(mrc)
 program.add_command(ostep)

@@ -61,7 +61,7 @@ def row_line() -> Iterator[Callable[[int, int], object] | None]:
         return
 
     def show(done: int, total: int) -> None:
-        sys.stderr.write(f"{_CLEAR}{done:,} of {total:,} rows")
+        sys.stderr.write(f"{_CLEAR}{done:,} of {total:,} done")
         sys.stderr.flush()
 
     try:

@@ -24,8 +24,10 @@ _NAMES = (
     "page-replacement",
     "scheduler-zoo",
     "shared-counter",
+    "sleepers",
     "snapshot",
     "timer-ticks",
+    "web-service",
 )
 
 

@@ -3,7 +3,7 @@
 use crate::arrow_in::CAPSULE_NAME;
 use crate::errors::internal;
 use arrow_array::ffi_stream::FFI_ArrowArrayStream;
-use arrow_array::{ArrayRef, RecordBatch, RecordBatchIterator, StringArray, UInt64Array};
+use arrow_array::{ArrayRef, Float64Array, RecordBatch, RecordBatchIterator, StringArray, UInt64Array};
 use pyo3::prelude::*;
 use pyo3::types::PyCapsule;
 use std::sync::Arc;
@@ -13,6 +13,8 @@ use std::sync::Arc;
 pub enum Values {
     /// Unsigned numbers.
     Numbers(Vec<Option<u64>>),
+    /// Numbers of any kind.
+    Reals(Vec<f64>),
     /// Texts.
     Texts(Vec<String>),
 }
@@ -23,6 +25,7 @@ pub fn arrow_stream<'py>(py: Python<'py>, columns: Vec<(String, Values)>) -> PyR
     let columns = columns.into_iter().map(|(name, values)| {
         let array: ArrayRef = match values {
             Values::Numbers(values) => Arc::new(UInt64Array::from(values)),
+            Values::Reals(values) => Arc::new(Float64Array::from(values)),
             Values::Texts(values) => Arc::new(StringArray::from(values)),
         };
         (name, array)

@@ -21,6 +21,12 @@ pub(super) struct Cpu {
     pub now: Picos,
     /// Who runs.
     pub running: Option<Tid>,
+    /// Who is executed: who runs, or the task that it carries.
+    pub active: Tid,
+    /// Since when that one is.
+    pub began: Picos,
+    /// Who runs has got a signal that it has not looked at.
+    pub is_signalled: bool,
     /// The process of who runs.
     pub pid: Pid,
     /// Who ran last: going on with it costs no switch.
@@ -63,6 +69,9 @@ impl Cpu {
         Self {
             now: Picos::ZERO,
             running: None,
+            active: Tid::NONE,
+            began: Picos::ZERO,
+            is_signalled: false,
             pid: Pid(0),
             last: None,
             space: None,
@@ -81,6 +90,11 @@ impl Cpu {
             flushes: 0,
             ticks: 0,
         }
+    }
+
+    /// Who is executed, if anybody: who runs, or the task that it carries.
+    pub fn executed(&self) -> Option<Tid> {
+        self.running.map(|_| self.active)
     }
 
     /// Spends time that a process pays for by other ways.
@@ -119,6 +133,6 @@ impl Cpu {
 
     /// When the timer or the policy stops who runs.
     pub fn stop(&self) -> Picos {
-        if self.must_switch { self.now } else { self.slice_end.min(self.tick) }
+        if self.must_switch || self.is_signalled { self.now } else { self.slice_end.min(self.tick) }
     }
 }

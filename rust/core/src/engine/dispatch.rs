@@ -81,6 +81,7 @@ impl Run {
     /// What a thread still runs up to where it waits or ends, as far as it can be seen: the computation that comes next,
     /// or what is expected of one that is yet to be drawn.
     fn burst(&self, tid: Tid) -> Picos {
+        let tid = self.mounted(tid).unwrap_or(tid);
         let task = &self.tasks[tid.index()];
         if task.left > Picos::ZERO {
             return task.left;
@@ -161,10 +162,16 @@ impl Run {
         self.book(cpu);
         let state = &mut self.cpus[cpu];
         state.must_switch = false;
+        state.is_signalled = false;
         state.slice_end = Picos::NEVER;
         state.tick = Picos::NEVER;
         self.kernel.set_running(cpu, None);
-        state.running.take().expect("only a busy cpu is vacated")
+        let active = state.active;
+        if state.running != Some(active) {
+            let task = self.threads[active.index()].state;
+            self.stop(cpu, active, if task == State::Running { State::Ready } else { task });
+        }
+        self.cpus[cpu].running.take().expect("only a busy cpu is vacated")
     }
 
     /// Gives a cpu that has nobody somebody to run, not before a time.
@@ -217,9 +224,13 @@ impl Run {
         state.slice_end = slice_end;
         let tick = self.machine.kernel.timer.tick_ns;
         state.tick = if tick == Picos::ZERO { Picos::NEVER } else { crate::sched::weight::next_tick(now, tick) };
+        (state.active, state.began) = (tid, now);
         let pid = state.pid;
         self.kernel.set_running(cpu, Some(pid));
-        self.look_again(tid);
+        if let Some(task) = self.mounted(tid) {
+            self.begin(cpu, task);
+        }
+        self.look_again(self.cpus[cpu].active);
     }
 
     /// The timer, the end of a slice, or somebody better: what stops who runs from time to time.
@@ -227,6 +238,7 @@ impl Run {
         if self.cpus[cpu].now >= self.cpus[cpu].tick {
             self.tick(cpu);
         }
+        self.cpus[cpu].is_signalled = false;
         if self.cpus[cpu].must_switch {
             self.put_back(cpu, Enqueue::Preempted);
         } else if self.cpus[cpu].now >= self.cpus[cpu].slice_end {
@@ -266,8 +278,12 @@ impl Run {
         }
     }
 
-    /// Wakes a thread that waits. The cpu of who wakes it pays.
+    /// Wakes a thread that waits, or a task. The cpu of who wakes it pays.
     pub(super) fn wake(&mut self, tid: Tid, cpu: usize) {
+        if self.is_user_task(tid) {
+            return self.ready(cpu, tid);
+        }
+        let tid = self.carrier_of(tid, self.cpus[cpu].now);
         let costs = &self.machine.kernel.switch;
         let thread = &self.threads[tid.index()];
         let queue = self.queues.of_cpu(thread.cpu.into());
@@ -283,6 +299,10 @@ impl Run {
 
     /// Wakes a thread that waits, and nobody pays: time did it.
     pub(super) fn wake_for_free(&mut self, tid: Tid, at: Picos, waker: Option<usize>) {
+        if let Some(cpu) = waker.filter(|_| self.is_user_task(tid)) {
+            return self.ready(cpu, tid);
+        }
+        let tid = self.carrier_of(tid, at);
         debug_assert_eq!(self.threads[tid.index()].state, State::Waiting, "only who waits is woken");
         self.tasks[tid.index()].waits = Wait::Nothing;
         self.make_ready(tid, Enqueue::Wake, at, waker);

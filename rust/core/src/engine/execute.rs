@@ -7,7 +7,7 @@ use super::run::{Run, RunError, share};
 use super::task::{Task, Wait};
 use crate::base::Picos;
 use crate::kernel::{Account, KernelError, MapCall, Pid, Thread, Tid};
-use crate::sched::Enqueue;
+use crate::runtime::TaskKind;
 use crate::vm::address_space::RegionKind;
 use crate::workload::code::{ChildKind, Instruction, Range, Time};
 use std::sync::Arc;
@@ -27,9 +27,22 @@ pub(super) enum Step {
     Yield,
 }
 
+/// Why the execution of a program stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ran {
+    /// Time is up.
+    On,
+    /// It waits.
+    Waits,
+    /// It makes room.
+    Yields,
+    /// It is over.
+    Ended,
+}
+
 impl Run {
-    /// Runs a thread on a cpu. Returns whether it could go on.
-    pub(super) fn execute(&mut self, cpu: usize, tid: Tid, limit: Limit) -> Result<bool, RunError> {
+    /// Runs the program of a thread or a task on a cpu.
+    pub(super) fn execute(&mut self, cpu: usize, tid: Tid, limit: Limit) -> Result<Ran, RunError> {
         let code = Arc::clone(&self.code);
         while self.cpus[cpu].now < self.reach(cpu, limit) && self.events < limit.events {
             self.kernel.set_now(self.cpus[cpu].now);
@@ -39,21 +52,19 @@ impl Run {
             self.events += u64::from(!matches!(instruction, Instruction::Touch(_)));
             let step = self.instruction(cpu, tid, instruction, limit)?;
             if !self.threads[tid.index()].is_alive() {
-                return Ok(false);
+                return Ok(Ran::Ended);
             }
             if step != Step::Again {
                 self.tasks[tid.index()].next += 1;
             }
             if self.tasks[tid.index()].waits != Wait::Nothing {
-                return Ok(false);
+                return Ok(Ran::Waits);
             }
             if step == Step::Yield {
-                self.put_back(cpu, Enqueue::Yielded);
-                self.fill(cpu, Picos::ZERO);
-                return Ok(true);
+                return Ok(Ran::Yields);
             }
         }
-        Ok(true)
+        Ok(Ran::On)
     }
 
     /// Up to when a cpu may go on: others, the caller, the timer and the end of its slice say so.
@@ -76,14 +87,16 @@ impl Run {
                 let time = time.unwrap_or(self.machine.kernel.syscall_ns);
                 self.cpus[cpu].pay(Account::Syscall, time);
             }
-            Instruction::Sleep(time) => {
-                self.cpus[cpu].pay(Account::Syscall, self.machine.kernel.syscall_ns);
-                self.wait_for(cpu, tid, *time);
-            }
+            Instruction::Sleep(time) => self.sleep_for(cpu, tid, *time),
             Instruction::Io(time) => self.wait_outside(cpu, tid, *time, Outside::Io),
             Instruction::Block(time) => self.wait_outside(cpu, tid, *time, Outside::Block),
             Instruction::Thread(index) => return self.make_thread(cpu, tid, *index),
+            Instruction::Accept { load, end } => return self.accept(cpu, tid, *load, *end),
+            Instruction::Complete(load) => self.complete(cpu, tid, *load),
+            Instruction::Task(index) => return self.task(cpu, tid, *index),
+            Instruction::Join(None) if self.tasks_are_processes() => return self.wait(cpu, tid, true),
             Instruction::Join(name) => return self.join(cpu, tid, *name),
+            Instruction::YieldNow if self.is_user_task(tid) => return Ok(Step::Yield),
             Instruction::YieldNow => {
                 self.cpus[cpu].pay(Account::Syscall, self.machine.kernel.syscall_ns);
                 self.touch_kernel_of_call(cpu, tid);
@@ -166,6 +179,9 @@ impl Run {
                 let done = self.kernel.exit(pid, *code);
                 self.outcome(cpu, pid, done)?;
             }
+            Instruction::Finish if self.is_task(tid) && self.threads[tid.index()].maker != Tid::NONE => {
+                self.end_running(cpu, tid);
+            }
             Instruction::Finish if self.threads[tid.index()].maker != Tid::NONE => {
                 self.cpus[cpu].pay(Account::Syscall, self.machine.kernel.syscall_ns);
                 self.end_running(cpu, tid);
@@ -223,25 +239,40 @@ impl Run {
             Time::Fixed(time) => time,
             Time::Drawn(index) => {
                 let sampler = &self.code.samplers[index as usize];
-                sampler.draw(self.tasks[tid.index()].durations(self.seed, tid.0))
+                sampler.draw(self.tasks[tid.index()].durations(self.seed, self.threads[tid.index()].stream))
             }
         }
     }
 
-    /// A thread begins to wait for a time.
-    fn wait_for(&mut self, cpu: usize, tid: Tid, time: Time) -> Picos {
+    /// A thread or a task begins to wait for a time.
+    fn sleep_for(&mut self, cpu: usize, tid: Tid, time: Time) {
         let time = self.time(tid, time);
+        if self.is_user_task(tid) {
+            self.wait_for(cpu, tid, self.cpus[cpu].now + time, Wait::Time);
+        } else {
+            self.cpus[cpu].pay(Account::Syscall, self.machine.kernel.syscall_ns);
+            self.wait_in_kernel(cpu, tid, time);
+        }
+    }
+
+    fn wait_in_kernel(&mut self, cpu: usize, tid: Tid, time: Picos) {
         self.tasks[tid.index()].waits = Wait::Time;
         let wake = self.cpus[cpu].now + time;
         self.sleep_until(tid, wake);
-        time
     }
 
-    /// A thread calls and waits for what is not of this machine.
+    /// A thread or a task calls and waits for what is not of this machine.
     fn wait_outside(&mut self, cpu: usize, tid: Tid, time: Time, kind: Outside) {
         self.cpus[cpu].pay(Account::Syscall, self.machine.kernel.syscall_ns);
-        let time = self.wait_for(cpu, tid, time);
+        let time = self.time(tid, time);
         self.outside[kind as usize].note(time);
+        match kind {
+            Outside::Io if self.is_user_task(tid) => {
+                self.wait_for(cpu, tid, self.cpus[cpu].now + time, Wait::Input);
+            }
+            Outside::Block if self.is_user_task(tid) => self.block_in_kernel(cpu, tid, time),
+            Outside::Io | Outside::Block => self.wait_in_kernel(cpu, tid, time),
+        }
     }
 
     /// Computes until it is over or time is up.
@@ -276,6 +307,28 @@ impl Run {
         let share = share(self.threads[tid.index()].share, &code.attributes);
         self.add_made(tid, code.name, task, share, cpu);
         Ok(Step::Next)
+    }
+
+    /// A task, and what it is under the model.
+    fn task(&mut self, cpu: usize, tid: Tid, index: u32) -> Result<Step, RunError> {
+        let code = &self.code.threads[index as usize];
+        let (entry, name, stack) = (code.entry, code.name, code.stack);
+        let before = self.threads.len();
+        let step = match self.scenario.model.as_ref().map_or(TaskKind::Thread, |model| model.tasks) {
+            TaskKind::Process => self.child(cpu, tid, ChildKind::Fork, entry),
+            TaskKind::Thread => self.make_thread(cpu, tid, index),
+            TaskKind::Job | TaskKind::User => {
+                let task = self.tasks[tid.index()].child(entry);
+                self.make_task(cpu, tid, name, task, stack);
+                Ok(Step::Next)
+            }
+        };
+        self.note_task(before, self.cpus[cpu].now);
+        step
+    }
+
+    fn tasks_are_processes(&self) -> bool {
+        self.scenario.model.as_ref().is_some_and(|model| model.tasks == TaskKind::Process)
     }
 
     fn child(&mut self, cpu: usize, tid: Tid, kind: ChildKind, entry: Option<u32>) -> Result<Step, RunError> {
@@ -342,7 +395,7 @@ impl Run {
     fn choose(&mut self, tid: Tid, places: &[(u32, u32)]) {
         let total = places.iter().map(|&(weight, _)| weight).sum();
         let task = &mut self.tasks[tid.index()];
-        let mut draw = task.draw(total, self.seed, tid.0);
+        let mut draw = task.draw(total, self.seed, self.threads[tid.index()].stream);
         for &(weight, address) in places {
             if draw < weight {
                 task.next = address;

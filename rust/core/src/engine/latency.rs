@@ -27,6 +27,11 @@ impl Latencies {
         self.sum += u128::from(time.0);
     }
 
+    /// How many there were.
+    pub fn count(&self) -> u64 {
+        self.nanos.len()
+    }
+
     /// Count, mean and quantiles, in ns with two digits.
     pub fn summary(&self) -> Value {
         let count = self.nanos.len();

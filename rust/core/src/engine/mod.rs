@@ -16,6 +16,7 @@ mod execute;
 mod footprints;
 mod latency;
 mod lines;
+mod loads;
 mod locks;
 mod measure;
 mod outcome;
@@ -28,6 +29,7 @@ mod share;
 mod switch;
 mod sync;
 mod task;
+mod tasks;
 #[cfg(test)]
 mod tests;
 mod threads;

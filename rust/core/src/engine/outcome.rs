@@ -5,7 +5,7 @@ use super::run::Run;
 use super::task::Wait;
 use crate::base::Picos;
 use crate::base::rng::fnv1a;
-use crate::kernel::{INIT, NO_CPU, State, Tid};
+use crate::kernel::{INIT, NO_CPU, Role, State, Tid};
 use crate::memory::Cause;
 use serde_json::{Value, json};
 
@@ -125,7 +125,8 @@ impl Run {
         let is_told = |tid: Tid| self.locks.told.iter().any(|told| told.tid == tid);
         for (tid, thread) in (0..).map(Tid).zip(&self.threads) {
             let waits = thread.state == State::Waiting || (thread.is_alive() && self.tasks[tid.index()].is_trying);
-            if waits && thread.pid != INIT && rows.len() < TOLD_MAX && !is_told(tid) {
+            let has_program = matches!(thread.role, Role::Thread | Role::Task);
+            if waits && has_program && thread.pid != INIT && rows.len() < TOLD_MAX && !is_told(tid) {
                 rows.push(self.stuck_row(tid));
             }
         }
@@ -139,7 +140,14 @@ impl Run {
         }
         let name = |names: &[String], index: u32| names.get(index as usize).cloned().unwrap_or_default();
         match self.tasks[tid.index()].waits {
-            Wait::Nothing | Wait::Time => "nothing".to_owned(),
+            Wait::Nothing
+            | Wait::Time
+            | Wait::Mounted
+            | Wait::Work
+            | Wait::Poll
+            | Wait::Block
+            | Wait::Input
+            | Wait::Request(_) => "nothing".to_owned(),
             Wait::Child | Wait::Vfork => "a child".to_owned(),
             Wait::Join(None) => "the threads that it made".to_owned(),
             Wait::Join(Some(index)) => format!("thread {}", name(&self.code.names, index)),

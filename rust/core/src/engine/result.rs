@@ -7,6 +7,7 @@ use crate::base::rng::{FNV_START, fnv1a};
 use crate::kernel::{Account, Ledger};
 use crate::memory::config::{CacheConfig, MachineConfig, TlbConfig};
 use crate::memory::stats::{LevelStats, MemoryStats, TlbStats};
+use crate::runtime::Model;
 use crate::vm::work::FaultCounts;
 use serde_json::{Map, Value, json};
 
@@ -15,6 +16,16 @@ use serde_json::{Map, Value, json};
 pub struct RunResult(pub Value, pub ThreadColumns);
 
 impl Run {
+    /// The most memory that was in use: pages of programs, what the kernel keeps of threads, stacks, tasks, the runtime.
+    fn peak_bytes(&self) -> u64 {
+        let pages = self.kernel.vm().frames_peak() << 12;
+        let runtime = self.runtime.as_ref().or(self.ended_runtime.as_ref());
+        let preset = Model::thread_per_task();
+        let memory = &self.scenario.model.as_ref().unwrap_or(&preset).memory;
+        let threads = u64::from(self.alive_peak) * (memory.thread_kernel_bytes + memory.thread_stack_bytes);
+        pages + threads + memory.base_bytes + runtime.map_or(0, |runtime| runtime.task_bytes_peak())
+    }
+
     /// Closes the books: cpus that are behind were idle.
     pub fn finish(mut self) -> RunResult {
         if let Some(until) = self.scenario.until_ns.filter(|_| !self.is_over()) {
@@ -81,6 +92,7 @@ impl Run {
                 "frames_free": vm.frames_free(),
                 "frames_peak": vm.frames_peak(),
                 "swap_outs": vm.swap_outs(),
+                "peak_bytes": self.peak_bytes(),
             },
             "forks": self.forks.iter().map(ForkRecord::row).collect::<Vec<_>>(),
             "log": self.kernel.log().iter().map(|line| json!({"at_ns": line.at, "text": line.text})).collect::<Vec<_>>(),
@@ -88,6 +100,16 @@ impl Run {
         let waits = Waits::rows(&self.outside);
         if !waits.is_empty() {
             tree["waits"] = waits.into();
+        }
+        if self.task_latencies.count() > 0 {
+            tree["tasks"] = self.task_latencies.summary();
+        }
+        if !self.loads.is_empty() {
+            let rows = self.loads.iter().zip(&self.code.loads).map(|(load, code)| load.summary(&code.name));
+            tree["loads"] = rows.collect();
+        }
+        if let Some(runtime) = self.runtime.as_ref().or(self.ended_runtime.as_ref()) {
+            tree["runtime"] = runtime.summary();
         }
         if let Some(memory) = &self.memory {
             tree["hierarchy"] = hierarchy(&self.machine, &memory.system().stats());

@@ -5,12 +5,14 @@ use super::books::Books;
 use super::cpu::{Cpu, Limit};
 use super::footprints::Footprints;
 use super::latency::Latencies;
+use super::loads::Requests;
 use super::locks::Locks;
 use super::measure::{ForkRecord, Measure, Waits};
 use super::queues::Queues;
 use super::races::Races;
 use super::sync::{Named, Pipe, Semaphore};
 use super::task::{Task, Wait};
+use super::tasks::Runtime;
 use super::threads::Group;
 use super::words::Words;
 use crate::base::{ConfigError, Picos};
@@ -159,6 +161,17 @@ pub struct Run {
     pub(super) latencies: Latencies,
     pub(super) events: u64,
     events_max: u64,
+    pub(super) loads: Vec<Requests>,
+    /// The request that was accepted last, and has no task yet: its load, and when it arrived.
+    pub(super) accepted: Option<(u32, Picos)>,
+    /// Tasks so far, and from when each was made, or its request arrived, to its end.
+    pub(super) tasks_made: u32,
+    pub(super) task_latencies: Latencies,
+    /// Who has the tasks of a process, while that lives; and afterwards.
+    pub(super) runtime: Option<Box<Runtime>>,
+    pub(super) ended_runtime: Option<Box<Runtime>>,
+    /// By process of the scenario: whether its program makes tasks.
+    has_tasks: Vec<bool>,
     /// Caches and TLBs, if every access goes there.
     pub(super) memory: Option<Addresses>,
     /// Working sets, if memory is simulated by them.
@@ -210,6 +223,7 @@ impl Run {
                 return Err(ConfigError::new(format!("{path}.copies"), "must be at most 2^20", process.copies).into());
             }
         }
+        let has_tasks = tasks_of(&scenario, &code, &entries)?;
         let has_affinity = check_affinities(&machine, &attributes, &code)?;
         let is_per_cpu = scenario.kernel.is_per_cpu(has_affinity)?;
         let count = if is_per_cpu { machine.cpus } else { 1 };
@@ -218,6 +232,7 @@ impl Run {
             Some(queue) => (0..u64::from(count)).map(queue).collect(),
             None => list.collect(),
         };
+        let loads = Requests::all(&code, seed)?;
         let kernel_options = KernelOptions { seed, ..scenario.kernel.clone() };
         let kernel = Kernel::new(&machine, &kernel_options).map_err(KernelError::Exhausted)?;
         let mut starts: Vec<Start> = scenario
@@ -269,6 +284,13 @@ impl Run {
             events: 0,
             events_max: options.events_max,
             entries,
+            loads,
+            accepted: None,
+            tasks_made: 0,
+            task_latencies: Latencies::default(),
+            runtime: None,
+            ended_runtime: None,
+            has_tasks,
             interrupted: None,
             horizon: Picos::NEVER,
             turn: Picos::NEVER,
@@ -383,7 +405,7 @@ impl Run {
     }
 
     pub(super) fn next_on(&self, cpu: &Cpu) -> Picos {
-        let Some(tid) = cpu.running else { return Picos::NEVER };
+        let Some(tid) = cpu.executed() else { return Picos::NEVER };
         let left = self.tasks[tid.index()].left;
         (cpu.now + left).min(cpu.stop()).max(cpu.now)
     }
@@ -437,9 +459,7 @@ impl Run {
         for copy in 0..copies {
             // Who starts a scenario's first processes is not part of it: nobody pays for that.
             match self.kernel.spawn(INIT, &name) {
-                Ok(pid) => {
-                    self.add_first(pid, Task::new(self.entries[index]), self.shares[index], time, None);
-                }
+                Ok(pid) => self.start_process(pid, index, time),
                 Err(error) => {
                     let left = copies - copy;
                     self.kernel.note(format!("{name} could not start, {left} of {copies} are missing: {error}"));
@@ -448,6 +468,17 @@ impl Run {
             }
         }
         self.kernel.take_bill();
+    }
+
+    /// The first thread of a process: one that runs its program, or a runtime that does.
+    fn start_process(&mut self, pid: Pid, index: usize, time: Picos) {
+        let (task, share) = (Task::new(self.entries[index]), self.shares[index]);
+        match self.scenario.model.clone().filter(|model| model.has_runtime() && self.has_tasks[index]) {
+            Some(model) => self.start_runtime(pid, model, task, share, time),
+            None => {
+                self.add_first(pid, task, share, time, None);
+            }
+        }
     }
 
     /// Lets everything happen that is due at a time.
@@ -461,7 +492,11 @@ impl Run {
             }
             self.sleepers.pop();
             self.events += 1;
-            if self.threads[tid.index()].state == State::Waiting && self.tasks[tid.index()].waits == Wait::Time {
+            let waits = self.tasks[tid.index()].waits;
+            let is_due = waits == Wait::Time
+                || waits == Wait::Poll && self.poll_is_due(tid, wake)
+                || self.is_asked(tid, waits, wake);
+            if self.threads[tid.index()].state == State::Waiting && is_due {
                 self.wake_for_free(tid, wake, None);
             }
         }
@@ -475,7 +510,7 @@ impl Run {
             self.interrupted = None;
             return Ok(());
         };
-        let goes_on = if self.cpus[cpu].now < self.cpus[cpu].stop() { self.execute(cpu, tid, limit)? } else { true };
+        let goes_on = if self.cpus[cpu].now < self.cpus[cpu].stop() { self.run_thread(cpu, tid, limit)? } else { true };
         if self.cpus[cpu].now > Picos::RUN_MAX {
             return Err(RunError::Time { name: self.scenario.name.clone() });
         }
@@ -510,13 +545,16 @@ impl Run {
     /// Lets a cpu that computes do so up to a time.
     pub(super) fn catch_up(&mut self, cpu: usize, at: Picos) {
         let state = &mut self.cpus[cpu];
-        let Some(tid) = state.running else { return };
+        let Some(tid) = state.executed() else { return };
         let task = &mut self.tasks[tid.index()];
         let time = at.min(state.stop()).saturating_sub(state.now).min(task.left);
         if time > Picos::ZERO {
             if task.account == Account::Spin && !task.is_within {
+                let is_trying = task.is_trying;
                 self.pay_left(cpu, tid, time);
-                self.note_spin(tid, time);
+                if is_trying {
+                    self.note_spin(tid, time);
+                }
                 return;
             }
             // A computation that is over is not begun again.
@@ -531,18 +569,18 @@ impl Run {
         task.left = task.left - part;
         let account = task.account;
         if account == Account::Stall {
-            self.pay_stall(cpu, tid, part);
+            self.pay_stall(cpu, part);
         } else {
             self.cpus[cpu].pay(account, part);
         }
     }
 
     /// Waits for a line that another cpu has.
-    pub(super) fn pay_stall(&mut self, cpu: usize, tid: Tid, part: Picos) {
+    pub(super) fn pay_stall(&mut self, cpu: usize, part: Picos) {
         let since = self.cpus[cpu].now.saturating_sub(self.cpus[cpu].switched);
         self.cpus[cpu].pay(Account::Stall, part);
         if self.memory.is_some() || self.footprints.is_some() {
-            self.books.note(Some(tid), Causes::default(), part, since);
+            self.books.note(self.cpus[cpu].running, Causes::default(), part, since);
         }
     }
 
@@ -572,6 +610,7 @@ impl Run {
             footprints.shoot_down(&self.kernel, &shootdowns);
         }
         for pid in self.kernel.take_ended() {
+            self.end_runtime(pid);
             self.end_group(pid, cpu);
             self.regions.remove(&pid);
         }
@@ -657,4 +696,23 @@ fn check_affinities(machine: &MachineConfig, attributes: &[Attributes], code: &C
         has_affinity |= mask != all;
     }
     Ok(has_affinity)
+}
+
+/// Which processes make tasks. A runtime has those of one process.
+fn tasks_of(scenario: &Scenario, code: &Code, entries: &[u32]) -> Result<Vec<bool>, ConfigError> {
+    let ends = entries.iter().skip(1).copied().chain([u32::MAX]);
+    let is_task = |instruction: &Instruction| matches!(instruction, Instruction::Task(_));
+    let makes = |(&start, end): (&u32, u32)| {
+        let end = code.instructions.len().min(end as usize);
+        code.instructions[start as usize..end].iter().any(is_task)
+    };
+    let has_tasks: Vec<bool> = entries.iter().zip(ends).map(makes).collect();
+    let with = |&index: &usize| has_tasks[index];
+    let makers: u64 = (0..has_tasks.len()).filter(with).map(|index| u64::from(scenario.processes[index].copies)).sum();
+    if makers > 1 && scenario.model.as_ref().is_some_and(crate::runtime::Model::has_runtime) {
+        let second = (0..has_tasks.len()).rfind(with).unwrap_or(0);
+        let rule = "must be the only process that makes tasks under this model";
+        return Err(ConfigError::new(format!("processes[{second}].program"), rule, makers));
+    }
+    Ok(has_tasks)
 }

@@ -128,7 +128,7 @@ impl Run {
 
     /// A part of the instruction at hand that takes a time.
     fn spend(&mut self, cpu: usize, tid: Tid, time: Picos, account: Account) {
-        debug_assert_eq!(self.cpus[cpu].running, Some(tid), "who runs spends");
+        debug_assert_eq!(self.cpus[cpu].executed(), Some(tid), "who runs spends");
         let task = &mut self.tasks[tid.index()];
         (task.left, task.account, task.is_within) = (time, account, true);
     }
@@ -152,7 +152,7 @@ impl Run {
         let others = self.cpus.iter().enumerate().filter(|&(other, state)| other != cpu && state.running.is_some());
         let first = others.map(|(other, state)| {
             let next = self.next_on(state);
-            let tid = state.running.expect("it was just asked");
+            let tid = state.executed().expect("it was just asked");
             let elsewhere = self.busy_elsewhere(tid, line).unwrap_or(Picos::ZERO);
             ((next + elsewhere).min(state.stop()).max(next), other)
         });
@@ -441,7 +441,7 @@ impl Run {
     fn cut_spins(&mut self, cpu: usize, variable: u32) {
         let line = self.words.line_of(variable);
         for other in 0..self.cpus.len() {
-            let Some(tid) = self.cpus[other].running.filter(|_| other != cpu) else { continue };
+            let Some(tid) = self.cpus[other].executed().filter(|_| other != cpu) else { continue };
             let task = &self.tasks[tid.index()];
             let is_spinning = task.sharing().is_some_and(|state| state.spins_since.is_some());
             let Some(Instruction::Share(index)) = self.code.instructions.get(task.next as usize) else { continue };
@@ -459,11 +459,9 @@ impl Run {
     /// Waits until all stores of a cpu are visible: what the kernel and locks imply.
     pub(super) fn fence(&mut self, cpu: usize) {
         let drained = self.words.drained(cpu);
-        let (now, running) = (self.cpus[cpu].now, self.cpus[cpu].running);
-        if drained > now
-            && let Some(tid) = running
-        {
-            self.pay_stall(cpu, tid, drained - now);
+        let now = self.cpus[cpu].now;
+        if drained > now && self.cpus[cpu].running.is_some() {
+            self.pay_stall(cpu, drained - now);
         }
     }
 }

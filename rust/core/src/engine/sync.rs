@@ -172,11 +172,19 @@ impl Run {
 
     /// The first half of that: who runs is on its way, and may still find that it need not wait.
     pub(super) fn begin_park(&mut self, cpu: usize, tid: Tid) {
-        self.call(cpu, tid, self.machine.kernel.sync.futex_wait_ns);
+        if self.is_user_task(tid) {
+            let cost = self.runtime().model.costs.park_ns;
+            self.cpus[cpu].pay(Account::Runtime, cost);
+        } else {
+            self.call(cpu, tid, self.machine.kernel.sync.futex_wait_ns);
+        }
     }
 
     /// Who runs lets go on one that waits on a futex.
     pub(super) fn unpark(&mut self, cpu: usize, tid: Tid, woken: Tid) {
+        if self.is_user_task(woken) {
+            return self.ready(cpu, woken);
+        }
         self.call(cpu, tid, self.machine.kernel.sync.futex_wake_ns);
         self.wake(woken, cpu);
     }
@@ -190,7 +198,9 @@ impl Run {
 
     /// Who runs begins to wait, and goes on behind this instruction.
     pub(super) fn sleep(&mut self, cpu: usize, tid: Tid, wait: Wait) -> Step {
-        self.cpus[cpu].pay(Account::Sched, self.machine.kernel.switch.block_ns);
+        if !self.is_user_task(tid) {
+            self.cpus[cpu].pay(Account::Sched, self.machine.kernel.switch.block_ns);
+        }
         self.tasks[tid.index()].waits = wait;
         Step::Next
     }

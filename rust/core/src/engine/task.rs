@@ -77,6 +77,18 @@ pub(super) enum Wait {
     Send(u32),
     /// A message.
     Receive(u32),
+    /// What the task waits for that it carries.
+    Mounted,
+    /// A task to run.
+    Work,
+    /// Time or input that tasks wait for.
+    Poll,
+    /// The end of a blocking call.
+    Block,
+    /// Input.
+    Input,
+    /// The next request of a load.
+    Request(u32),
 }
 
 impl Task {

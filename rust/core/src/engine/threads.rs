@@ -4,7 +4,7 @@ use super::races::Object;
 use super::run::Run;
 use super::task::{Task, Wait};
 use crate::base::Picos;
-use crate::kernel::{Pid, Share, State, Thread, Tid};
+use crate::kernel::{Pid, Role, Share, State, Thread, Tid};
 use crate::sched::Enqueue;
 
 /// The threads of one process.
@@ -16,11 +16,18 @@ pub(super) struct Group {
     head: Tid,
 }
 
+impl Group {
+    /// A process with one thread.
+    pub fn of(first: Tid) -> Self {
+        Self { first, head: first }
+    }
+}
+
 impl Run {
     /// The first thread of a process.
     pub(super) fn add_first(&mut self, pid: Pid, task: Task, share: Share, at: Picos, waker: Option<usize>) -> Tid {
         let tid = self.add_thread(Thread::new(pid, Tid::NONE, share, at), task);
-        self.groups.insert(pid, Group { first: tid, head: tid });
+        self.groups.insert(pid, Group::of(tid));
         self.make_ready(tid, Enqueue::New, at, waker);
         tid
     }
@@ -31,7 +38,36 @@ impl Run {
         let pid = self.threads[maker.index()].pid;
         let mut thread = Thread::new(pid, maker, share, now);
         thread.name = name.unwrap_or(u32::MAX);
-        let group = self.groups.get_mut(&pid).expect("a process has threads");
+        let tid = self.add_to_group(thread, task);
+        self.note_made(tid, maker, name);
+        self.make_ready(tid, Enqueue::New, now, Some(cpu));
+    }
+
+    /// A task made by a thread or another task.
+    pub(super) fn add_task(&mut self, maker: Tid, name: Option<u32>, task: Task, stack: u64, cpu: usize) -> Tid {
+        let now = self.cpus[cpu].now;
+        let Thread { pid, share, .. } = self.threads[maker.index()];
+        let mut thread = Thread::new(pid, maker, share, now);
+        (thread.name, thread.role, thread.stack) = (name.unwrap_or(u32::MAX), Role::Task, stack);
+        let tid = self.add_to_group(thread, task);
+        self.note_made(tid, maker, name);
+        self.threads[tid.index()].state = State::Ready;
+        tid
+    }
+
+    fn note_made(&mut self, tid: Tid, maker: Tid, name: Option<u32>) {
+        let pid = self.threads[maker.index()].pid;
+        self.locks.paths.go_on_from(tid, maker);
+        self.followed(maker, tid);
+        self.threads[maker.index()].made += 1;
+        if let Some(name) = name {
+            self.named.entry((pid, name)).or_default().alive += 1;
+        }
+    }
+
+    /// One more thread of a process.
+    pub(super) fn add_to_group(&mut self, mut thread: Thread, task: Task) -> Tid {
+        let group = self.groups.get_mut(&thread.pid).expect("a process has threads");
         let head =
             std::mem::replace(&mut group.head, Tid(u32::try_from(self.threads.len()).expect("threads are limited")));
         thread.neighbours = [Tid::NONE, head];
@@ -39,20 +75,16 @@ impl Run {
         if head != Tid::NONE {
             self.threads[head.index()].neighbours[0] = tid;
         }
-        self.threads[maker.index()].made += 1;
-        self.locks.paths.go_on_from(tid, maker);
-        self.followed(maker, tid);
-        if let Some(name) = name {
-            self.named.entry((pid, name)).or_default().alive += 1;
-        }
-        self.make_ready(tid, Enqueue::New, now, Some(cpu));
+        tid
     }
 
-    fn add_thread(&mut self, thread: Thread, task: Task) -> Tid {
+    pub(super) fn add_thread(&mut self, mut thread: Thread, task: Task) -> Tid {
         let tid = Tid(u32::try_from(self.threads.len()).expect("threads are limited"));
+        thread.stream = tid.0;
+        // The kernel knows nothing of tasks.
+        self.alive += u32::from(thread.role != Role::Task);
         self.threads.push(thread);
         self.tasks.push(task);
-        self.alive += 1;
         self.alive_peak = self.alive_peak.max(self.alive);
         tid
     }
@@ -60,8 +92,8 @@ impl Run {
     /// The thread that runs ends by itself; its process goes on.
     pub(super) fn end_running(&mut self, cpu: usize, tid: Tid) {
         self.fence(cpu);
-        let Thread { pid, stack, .. } = self.threads[tid.index()];
-        if stack > 0 {
+        let Thread { pid, stack, role, .. } = self.threads[tid.index()];
+        if stack > 0 && role == Role::Thread {
             self.kernel.unmap_stack(pid, stack);
             self.settle(cpu);
         }
@@ -99,7 +131,7 @@ impl Run {
                 self.end_from_outside(other, cpu, now);
             }
         }
-        self.groups.insert(pid, Group { first: tid, head: tid });
+        self.groups.insert(pid, Group::of(tid));
         let thread = &mut self.threads[tid.index()];
         (thread.maker, thread.neighbours, thread.stack, thread.made) = (Tid::NONE, [Tid::NONE; 2], 0, 0);
         self.named.retain(|&(owner, _), _| owner != pid);
@@ -107,8 +139,10 @@ impl Run {
 
     fn end_from_outside(&mut self, tid: Tid, cpu: usize, now: Picos) {
         let state = self.threads[tid.index()].state;
-        let home = usize::from(self.threads[tid.index()].home);
+        let Thread { home, role, .. } = self.threads[tid.index()];
+        let home = usize::from(home);
         match state {
+            _ if role == Role::Task => {}
             State::Ready => {
                 let queue = self.queues.of_cpu(home);
                 self.queues.remove(queue, tid, now);
@@ -143,7 +177,7 @@ impl Run {
         self.set_state(tid, State::Terminated, now);
         let thread = &mut self.threads[tid.index()];
         thread.ended = now;
-        self.alive -= 1;
+        self.alive -= u32::from(thread.role != Role::Task);
         if let Some(footprints) = &mut self.footprints {
             footprints.drop_thread(tid);
         }

@@ -69,7 +69,7 @@ impl Run {
             };
             if has_addresses {
                 let overlap = (!is_dependent).then_some((&mut state.overlap, is_stream));
-                self.refer(cpu, tid, space, vaddr, *access, place, overlap)?;
+                self.refer(cpu, space, vaddr, *access, place, overlap)?;
             } else {
                 hits += 1;
             }
@@ -101,7 +101,6 @@ impl Run {
     fn refer(
         &mut self,
         cpu: usize,
-        tid: Tid,
         space: SpaceId,
         vaddr: u64,
         access: Access,
@@ -111,7 +110,7 @@ impl Run {
         let Some(memory) = &mut self.memory else { return Ok(()) };
         let paid = memory.access(&self.kernel, cpu, space, vaddr, access, place, overlap).map_err(RunError::Host)?;
         let state = &mut self.cpus[cpu];
-        self.books.note(Some(tid), paid.causes, paid.stall, state.now.saturating_sub(state.switched));
+        self.books.note(state.running, paid.causes, paid.stall, state.now.saturating_sub(state.switched));
         state.pay(Account::User, paid.user);
         if paid.walk > Picos::ZERO {
             state.pay(Account::Walk, paid.walk);
@@ -185,7 +184,7 @@ impl Run {
             left -= accesses;
             self.events += 1;
             let since = self.cpus[cpu].now.saturating_sub(self.cpus[cpu].switched);
-            self.books.note_run(Some(tid), accesses, &spent, since);
+            self.books.note_run(self.cpus[cpu].running, accesses, &spent, since);
             let cpu = &mut self.cpus[cpu];
             cpu.is_warm = false;
             cpu.pay(Account::User, spent.user);

@@ -20,7 +20,7 @@ pub use ledger::{Account, Ledger};
 pub use options::KernelOptions;
 pub use process::{End, INIT, Pid, Process, State};
 pub use syscalls::MapCall;
-pub use thread::{NO_CPU, Share, Thread, Tid};
+pub use thread::{NO_CPU, Role, Share, Thread, Tid};
 
 use crate::base::Picos;
 use crate::memory::config::MachineConfig;

@@ -26,6 +26,22 @@ impl Tid {
     }
 }
 
+/// What a thread is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Role {
+    /// It runs a program.
+    #[default]
+    Thread,
+    /// It runs tasks of a runtime.
+    Carrier,
+    /// It is a task of a runtime: a carrier runs it, and the kernel knows nothing of it.
+    Task,
+    /// It looks after carriers that block and tasks that do not stop.
+    Monitor,
+    /// It looks after time and input for tasks.
+    Poller,
+}
+
 /// A cpu that no machine has.
 pub const NO_CPU: u8 = u8::MAX;
 
@@ -67,9 +83,16 @@ pub struct Thread {
     pub cpu: u8,
     /// In whose queue it waits, while it does.
     pub home: u8,
+    /// What it is for.
+    pub role: Role,
+    /// Which random numbers it draws.
+    pub stream: u32,
+    /// Of a task: who runs it.
+    pub carrier: Tid,
     /// Who it is to a scheduler.
     pub share: Share,
-    /// The first page of its stack's guard; 0 before its stack is touched, and for the first of a process.
+    /// The first page of its stack's guard; 0 before its stack is touched, and for the first of a process. Of
+    /// a task: bytes of stack that it uses.
     pub stack: u64,
     /// When it was made.
     pub created: Picos,
@@ -103,6 +126,9 @@ impl Thread {
             state: State::New,
             cpu: NO_CPU,
             home: NO_CPU,
+            role: Role::Thread,
+            carrier: Tid::NONE,
+            stream: 0,
             share,
             stack: 0,
             created: now,

@@ -1,5 +1,6 @@
 //! Compiled programs: instructions in one row, with jumps instead of bodies.
 
+use super::arrivals::Load;
 use super::distribution::Sampler;
 use super::locks::LockUse;
 use super::pattern::Pattern;
@@ -46,6 +47,17 @@ pub enum Instruction {
     Touch(u32),
     /// Makes a child, which begins at an address or with the next instruction.
     Child(ChildKind, Option<Address>),
+    /// Takes the next request of a load, an index into [`Code::loads`], or waits for it; goes to `end` behind the last.
+    Accept {
+        /// The load.
+        load: u32,
+        /// What follows the last request.
+        end: Address,
+    },
+    /// The end of a task: the answer to a request of a load, an index into [`Code::loads`], if it is one.
+    Complete(u32),
+    /// Makes a task, whatever that is under the model: an index into [`Code::threads`].
+    Task(u32),
     /// Makes a thread: an index into [`Code::threads`].
     Thread(u32),
     /// Waits for threads of a name, an index into [`Code::names`], or for all that this one made.
@@ -137,6 +149,19 @@ pub struct ThreadCode {
     pub name: Option<u32>,
     /// Who it is to the scheduler.
     pub attributes: Attributes,
+    /// Of a task: bytes of stack that it uses.
+    pub stack: u64,
+}
+
+/// A load, and where it was written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LoadCode {
+    /// What results call it.
+    pub name: String,
+    /// When requests arrive.
+    pub load: Load,
+    /// Its path, for errors.
+    pub path: String,
 }
 
 /// What a scheduler is told of a thread; what is absent is as it is of who makes it.
@@ -208,6 +233,8 @@ pub struct Code {
     pub touches: Vec<TouchCode>,
     /// By touch: the first one that goes through its units in the same order, whatever it does to them.
     pub orders: Vec<Address>,
+    /// What `Accept` and `Complete` refer to.
+    pub loads: Vec<LoadCode>,
     /// What `Thread` refers to.
     pub threads: Vec<ThreadCode>,
     /// Names of what is measured, in order of first mention.

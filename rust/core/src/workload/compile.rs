@@ -1,9 +1,11 @@
 //! From ops to code. All rules that an op has to keep are held here.
 
-use super::code::{Address, Attributes, ChildKind, Code, Instruction, Mmap, Range, ThreadCode, Time, TouchCode};
+use super::code::{
+    Address, Attributes, ChildKind, Code, Instruction, LoadCode, Mmap, Range, ThreadCode, Time, TouchCode,
+};
 use super::distribution::Duration;
 use super::locks::LockUse;
-use super::op::{Op, Part, Thread, Touch};
+use super::op::{Op, Part, Serve, Thread, Touch};
 use super::pattern::Pattern;
 use super::sharing::{Access, ShareCode, Variable, VariableSpec};
 use crate::base::{ConfigError, Picos};
@@ -22,6 +24,9 @@ const CPUS_MAX: u32 = 64;
 
 /// What a pipe holds: 16 pages, as Linux' do.
 pub const PIPE_BYTES: u64 = 64 << 10;
+
+/// The most that a task uses of stack: what Go's may grow to.
+const STACK_MAX: u64 = 1 << 30;
 
 /// The largest region: that of user space.
 const REGION_MAX: u64 = 1 << 47;
@@ -51,6 +56,22 @@ impl Code {
     }
 }
 
+/// A program that is compiled behind the one that starts it.
+struct Later {
+    /// The instruction that does.
+    at: Address,
+    program: Vec<Op>,
+    path: String,
+    /// What it does at its end.
+    ends: Option<Instruction>,
+}
+
+impl Later {
+    fn new(at: Address, program: Vec<Op>, path: String) -> Self {
+        Self { at, program, path, ends: None }
+    }
+}
+
 struct Compiler<'a> {
     code: &'a mut Code,
     depth: usize,
@@ -61,15 +82,30 @@ struct Compiler<'a> {
 impl Compiler<'_> {
     /// A program, and behind it those of its children and new images.
     fn program(&mut self, program: &[Op], path: &str) -> Result<Address, ConfigError> {
+        self.program_ending(program, path, None)
+    }
+
+    /// The same with one more instruction at its end.
+    fn program_ending(
+        &mut self,
+        program: &[Op],
+        path: &str,
+        ends: Option<Instruction>,
+    ) -> Result<Address, ConfigError> {
         let mut later = Vec::new();
         let start = self.here();
         self.body(program, path, &mut later)?;
+        if let Some(last) = ends {
+            self.emit(last);
+        }
         self.emit(Instruction::Finish);
-        for (at, program, path) in later {
-            let entry = self.program(&program, &path)?;
+        for Later { at, program, path, ends } in later {
+            let entry = self.program_ending(&program, &path, ends)?;
             match &mut self.code.instructions[at as usize] {
                 Instruction::Child(_, address) => *address = Some(entry),
-                Instruction::Thread(thread) => self.code.threads[*thread as usize].entry = Some(entry),
+                Instruction::Thread(thread) | Instruction::Task(thread) => {
+                    self.code.threads[*thread as usize].entry = Some(entry)
+                }
                 Instruction::Spawn(_, address) | Instruction::Exec(_, address) => *address = entry,
                 other => unreachable!("{other:?} has no program"),
             }
@@ -77,7 +113,7 @@ impl Compiler<'_> {
         Ok(start)
     }
 
-    fn body(&mut self, ops: &[Op], path: &str, later: &mut Vec<(Address, Vec<Op>, String)>) -> Result<(), ConfigError> {
+    fn body(&mut self, ops: &[Op], path: &str, later: &mut Vec<Later>) -> Result<(), ConfigError> {
         self.depth += 1;
         if self.depth > DEPTH_MAX {
             return Err(ConfigError::new(path, format!("must not lie in more than {DEPTH_MAX} bodies"), "one more"));
@@ -89,7 +125,7 @@ impl Compiler<'_> {
         Ok(())
     }
 
-    fn op(&mut self, op: &Op, path: &str, later: &mut Vec<(Address, Vec<Op>, String)>) -> Result<(), ConfigError> {
+    fn op(&mut self, op: &Op, path: &str, later: &mut Vec<Later>) -> Result<(), ConfigError> {
         match op {
             Op::Compute { ns } => {
                 let time = self.time(ns, path)?;
@@ -142,6 +178,22 @@ impl Compiler<'_> {
             Op::Vfork { child } => self.child(ChildKind::Vfork, child.as_ref(), path, later),
             Op::CloneVm { child } => self.child(ChildKind::CloneVm, child.as_ref(), path, later),
             Op::Thread(thread) => self.thread(thread, path, later)?,
+            Op::Task(task) => {
+                if task.stack.bytes() > STACK_MAX {
+                    return Err(ConfigError::new(format!("{path}.stack"), "must be at most 1GiB", task.stack));
+                }
+                let name = task.name.as_deref().map(|name| named(&mut self.code.names, name, &format!("{path}.name")));
+                let attributes = Attributes::default();
+                let code = ThreadCode { entry: None, name: name.transpose()?, attributes, stack: task.stack.bytes() };
+                self.code.threads.push(code);
+                let at = self.emit(Instruction::Task(index(self.code.threads.len() - 1)));
+                if let Some(child) = &task.child {
+                    let ends = Some(Instruction::Complete(u32::MAX));
+                    later.push(Later { ends, ..Later::new(at, child.clone(), format!("{path}.child")) });
+                }
+                at
+            }
+            Op::Serve(serve) => self.serve(serve, path, later)?,
             Op::Join { name } => {
                 let name = name.as_deref().map(|name| named(&mut self.code.names, name, &format!("{path}.name")));
                 self.emit(Instruction::Join(name.transpose()?))
@@ -224,12 +276,12 @@ impl Compiler<'_> {
             Op::Fence {} => self.share(Access::Fence, None, 1, Picos::ZERO, path)?,
             Op::Spawn { name, program } => {
                 let at = self.emit(Instruction::Spawn(name.clone(), 0));
-                later.push((at, program.clone(), format!("{path}.program")));
+                later.push(Later::new(at, program.clone(), format!("{path}.program")));
                 at
             }
             Op::Exec { name, program } => {
                 let at = self.emit(Instruction::Exec(name.clone(), 0));
-                later.push((at, program.clone(), format!("{path}.program")));
+                later.push(Later::new(at, program.clone(), format!("{path}.program")));
                 at
             }
             Op::Exit { code } => self.emit(Instruction::Exit(*code)),
@@ -256,33 +308,22 @@ impl Compiler<'_> {
         Ok(())
     }
 
-    fn child(
-        &mut self,
-        kind: ChildKind,
-        child: Option<&Vec<Op>>,
-        path: &str,
-        later: &mut Vec<(Address, Vec<Op>, String)>,
-    ) -> Address {
+    fn child(&mut self, kind: ChildKind, child: Option<&Vec<Op>>, path: &str, later: &mut Vec<Later>) -> Address {
         let at = self.emit(Instruction::Child(kind, None));
         if let Some(child) = child {
-            later.push((at, child.clone(), format!("{path}.child")));
+            later.push(Later::new(at, child.clone(), format!("{path}.child")));
         }
         at
     }
 
-    fn thread(
-        &mut self,
-        thread: &Thread,
-        path: &str,
-        later: &mut Vec<(Address, Vec<Op>, String)>,
-    ) -> Result<Address, ConfigError> {
+    fn thread(&mut self, thread: &Thread, path: &str, later: &mut Vec<Later>) -> Result<Address, ConfigError> {
         let name = thread.name.as_deref().map(|name| named(&mut self.code.names, name, &format!("{path}.name")));
         let Thread { nice, tickets, priority, ref affinity, .. } = *thread;
         let attributes = attributes(path, nice, tickets, priority, affinity.as_deref())?;
-        self.code.threads.push(ThreadCode { entry: None, name: name.transpose()?, attributes });
+        self.code.threads.push(ThreadCode { entry: None, name: name.transpose()?, attributes, stack: 0 });
         let at = self.emit(Instruction::Thread(index(self.code.threads.len() - 1)));
         if let Some(child) = &thread.child {
-            later.push((at, child.clone(), format!("{path}.child")));
+            later.push(Later::new(at, child.clone(), format!("{path}.child")));
         }
         Ok(at)
     }
@@ -328,12 +369,37 @@ impl Compiler<'_> {
         Ok(index(place))
     }
 
+    /// A loop over the requests of a load, with a task for each; behind it all of them are waited for.
+    fn serve(&mut self, serve: &Serve, path: &str, later: &mut Vec<Later>) -> Result<Address, ConfigError> {
+        serve.load.check(&format!("{path}.load"))?;
+        check_region(&format!("{path}.name"), &serve.name)?;
+        let load = index(self.code.loads.len());
+        self.code.loads.push(LoadCode {
+            name: serve.name.clone(),
+            load: serve.load.clone(),
+            path: format!("{path}.load"),
+        });
+        let stack = serve.stack.bytes();
+        if stack > STACK_MAX {
+            return Err(ConfigError::new(format!("{path}.stack"), "must be at most 1GiB", serve.stack));
+        }
+        self.code.threads.push(ThreadCode { entry: None, name: None, attributes: Attributes::default(), stack });
+        let head = self.emit(Instruction::Accept { load, end: 0 });
+        let at = self.emit(Instruction::Task(index(self.code.threads.len() - 1)));
+        let ends = Some(Instruction::Complete(load));
+        later.push(Later { ends, ..Later::new(at, serve.request.clone(), format!("{path}.request")) });
+        self.emit(Instruction::Jump(head));
+        let end = self.emit(Instruction::Join(None));
+        self.code.instructions[head as usize] = Instruction::Accept { load, end };
+        Ok(head)
+    }
+
     fn choose(
         &mut self,
         weights: &[u32],
         bodies: &[Vec<Op>],
         path: &str,
-        later: &mut Vec<(Address, Vec<Op>, String)>,
+        later: &mut Vec<Later>,
     ) -> Result<Address, ConfigError> {
         let total: u64 = weights.iter().map(|&weight| u64::from(weight)).sum();
         if weights.len() != bodies.len() || !(1..=u64::from(u32::MAX)).contains(&total) {

@@ -1,5 +1,6 @@
 //! Ops as a user writes them.
 
+use super::arrivals::Load;
 use super::distribution::Duration;
 use crate::base::Picos;
 use crate::memory::config::{PageSize, Size};
@@ -99,6 +100,10 @@ pub enum Op {
     },
     /// A thread of the same process, as `pthread_create` makes it.
     Thread(Box<Thread>),
+    /// A task: a process, a thread, a job of a pool or a task in user space, as the model says.
+    Task(Box<TaskSpec>),
+    /// A task for each request of a load, until there are no more.
+    Serve(Box<Serve>),
     /// Waits until threads of the process have ended.
     Join {
         /// Those of this name; all that this thread has made if absent.
@@ -322,6 +327,34 @@ pub struct Thread {
     pub affinity: Option<Vec<u32>>,
 }
 
+/// A task to be made.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TaskSpec {
+    /// What it runs; what its maker runs if absent.
+    pub child: Option<Vec<Op>>,
+    /// What `join` calls it.
+    pub name: Option<String>,
+    /// How much stack it uses.
+    pub stack: Size,
+}
+
+/// Requests, and what answers one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Serve {
+    /// When they arrive.
+    pub load: Load,
+    /// What the task of a request does.
+    pub request: Vec<Op>,
+    /// What results call the load.
+    #[serde(default = "requests")]
+    pub name: String,
+    /// How much stack such a task uses.
+    #[serde(default)]
+    pub stack: Size,
+}
+
 /// A part of a region.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -440,6 +473,10 @@ impl Unit {
             Self::Named(UnitName::Line) => 64,
         }
     }
+}
+
+fn requests() -> String {
+    "requests".into()
 }
 
 fn read_write() -> String {

@@ -6,6 +6,7 @@ use super::op::Op;
 use super::sharing::VariableSpec;
 use crate::base::{ConfigError, Picos};
 use crate::kernel::KernelOptions;
+use crate::runtime::Model;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -84,6 +85,9 @@ pub struct Scenario {
     /// How exactly memory is simulated.
     #[serde(default)]
     pub memory: Fidelity,
+    /// What tasks are; threads if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<Model>,
     /// When the run ends, if not by itself.
     #[serde(default)]
     pub until_ns: Option<Picos>,
@@ -95,8 +99,10 @@ impl Scenario {
     /// # Errors
     /// The first thing that is wrong, with its path and the value.
     pub fn from_json(text: &str) -> Result<Self, ConfigError> {
-        let tree = crate::memory::config::tree_from_json("scenario", text)?;
-        let scenario: Self = crate::memory::config::from_tree("scenario", tree)?;
+        let mut tree = crate::memory::config::tree_from_json("scenario", text)?;
+        let model = tree.as_object_mut().and_then(|table| table.remove("model")).filter(|model| !model.is_null());
+        let mut scenario: Self = crate::memory::config::from_tree("scenario", tree)?;
+        scenario.model = model.map(|model| Model::from_value("model", model)).transpose()?;
         if scenario.processes.is_empty() {
             return Err(ConfigError::new("processes", "must hold at least one process", "[]"));
         }

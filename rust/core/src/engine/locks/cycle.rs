@@ -94,7 +94,7 @@ impl Run {
 
     /// Whether a cpu does nothing but spin, without an end of its own.
     pub(in crate::engine) fn spins_for_ever(&self, cpu: usize) -> bool {
-        let Some(tid) = self.cpus[cpu].running else { return false };
+        let Some(tid) = self.cpus[cpu].executed() else { return false };
         let task = &self.tasks[tid.index()];
         task.is_trying && task.left > Picos::RUN_MAX && self.locks.attempt(tid).phase == Phase::Spin
     }

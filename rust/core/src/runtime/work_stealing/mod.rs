@@ -121,7 +121,7 @@ impl WorkStealing {
         }
     }
 
-    /// Brings back what a slot has put aside: the last first, each as if it were woken. Tells whether others could help.
+    /// Brings back what a slot has put aside: the last first, each to the place before the queue. Tells whether others could help.
     fn bring_back(&mut self, slot: Slot) -> bool {
         while let Some(task) = self.own[slot.index()].deferred.pop() {
             self.push_next(task, slot);

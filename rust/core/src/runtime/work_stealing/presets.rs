@@ -66,3 +66,41 @@ impl WorkStealingConfig {
         [("go", Self::go()), ("tokio", Self::tokio()), ("java", Self::java()), ("java-21", Self::java_21())]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+
+    /// The rows of the table of presets in `docs/runtimes.md`: a choice, and what it is in each column.
+    fn table() -> Vec<Vec<String>> {
+        let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/runtimes.md");
+        let page = std::fs::read_to_string(page).unwrap();
+        let rows = page.lines().skip_while(|line| !line.starts_with("| choice ")).skip(2);
+        let cells = |line: &str| line.trim_matches('|').split('|').map(|cell| cell.trim().replace('`', "")).collect();
+        rows.take_while(|line| line.starts_with('|')).map(cells).collect()
+    }
+
+    #[test]
+    fn the_documentation_has_every_choice_of_every_preset() {
+        let configs = [
+            WorkStealingConfig::default(),
+            WorkStealingConfig::go(),
+            WorkStealingConfig::tokio(),
+            WorkStealingConfig::java(),
+        ];
+        let configs = configs.map(|config| serde_json::to_value(config).unwrap());
+        let table = table();
+        assert_eq!(table.len(), configs[0].as_object().unwrap().len() - 1, "all but `workers`");
+        for row in table {
+            for (config, told) in configs.iter().zip(&row[1..]) {
+                let told = told.split(';').next().unwrap();
+                let value = match &config[&row[0]] {
+                    Value::String(word) => word.clone(),
+                    value => value.to_string(),
+                };
+                assert!(told.is_empty() || told == value, "{}: {told} is {value}", row[0]);
+            }
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Tasks that wait for a time.
+//!
+//! Most wait as long as the ones before them did, so that their times come in order: a queue has those, and only what
+//! comes out of order goes to a heap.
+
+use crate::base::Picos;
+use crate::kernel::Tid;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+
+/// Times with who waits for them; ties go to who came first.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Due {
+    ordered: VecDeque<(Picos, u32, Tid)>,
+    others: BinaryHeap<Reverse<(Picos, u32, Tid)>>,
+    sequence: u32,
+}
+
+impl Due {
+    /// Adds one.
+    pub fn push(&mut self, time: Picos, tid: Tid) {
+        self.sequence = self.sequence.wrapping_add(1);
+        let entry = (time, self.sequence, tid);
+        if self.ordered.back().is_none_or(|&(last, _, _)| last <= time) {
+            self.ordered.push_back(entry);
+        } else {
+            self.others.push(Reverse(entry));
+        }
+    }
+
+    /// The earliest time.
+    pub fn first(&self) -> Option<Picos> {
+        let ordered = self.ordered.front().map(|&(time, _, _)| time);
+        let other = self.others.peek().map(|&Reverse((time, _, _))| time);
+        ordered.into_iter().chain(other).min()
+    }
+
+    /// Takes the earliest one out, if its time has come.
+    pub fn pop(&mut self, now: Picos) -> Option<Tid> {
+        let ordered = self.ordered.front().copied();
+        let other = self.others.peek().map(|&Reverse(entry)| entry);
+        let from_others = match (ordered, other) {
+            (Some(ordered), Some(other)) => other < ordered,
+            (None, Some(_)) => true,
+            _ => false,
+        };
+        let (time, _, tid) = if from_others { other? } else { ordered? };
+        if time > now {
+            return None;
+        }
+        if from_others {
+            self.others.pop();
+        } else {
+            self.ordered.pop_front();
+        }
+        Some(tid)
+    }
+
+    /// Whether nobody waits.
+    pub fn is_empty(&self) -> bool {
+        self.ordered.is_empty() && self.others.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_come_in_order_whatever_the_order_they_were_said_in() {
+        let mut due = Due::default();
+        for (time, tid) in [(5, 0), (9, 1), (7, 2), (9, 3), (1, 4), (7, 5)] {
+            due.push(Picos(time), Tid(tid));
+        }
+        assert_eq!(due.first(), Some(Picos(1)));
+        assert_eq!(due.pop(Picos(0)), None);
+        let order: Vec<u32> = std::iter::from_fn(|| due.pop(Picos(100))).map(|tid| tid.0).collect();
+        assert_eq!(order, [4, 0, 2, 5, 1, 3]);
+        assert!(due.is_empty());
+    }
+}

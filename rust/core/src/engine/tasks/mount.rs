@@ -1,0 +1,117 @@
+//! Tasks get onto carriers and off them, and carriers get slots.
+
+use super::{CarrierId, Runtime};
+use crate::engine::run::Run;
+use crate::kernel::{State, Tid};
+use crate::runtime::{Slot, TaskKind};
+
+impl Runtime {
+    /// Gives a carrier the right to run tasks.
+    pub(super) fn give_slot(&mut self, id: CarrierId, slot: Slot) {
+        self.slots[slot.index()].carrier = Some(id);
+        let carrier = &mut self.carriers[id as usize];
+        (carrier.slot, carrier.has_spun) = (Some(slot), false);
+    }
+}
+
+impl Run {
+    pub(in crate::engine) fn runtime(&mut self) -> &mut Runtime {
+        self.runtime.as_mut().expect("carriers belong to a runtime")
+    }
+
+    /// Whether the carrier of a task waits with it, whatever that waits for.
+    pub(in crate::engine) fn is_pinned(&self, task: Tid) -> bool {
+        let is_job = self.runtime.as_ref().is_some_and(|runtime| runtime.model.tasks == TaskKind::Job);
+        is_job && self.is_task(task)
+    }
+
+    /// Whom a carrier runs.
+    pub(in crate::engine) fn mounted(&self, thread: Tid) -> Option<Tid> {
+        if self.threads[thread.index()].role != crate::kernel::Role::Carrier {
+            return None;
+        }
+        let runtime = self.runtime.as_ref()?;
+        runtime.carriers[*runtime.by_tid.get(&thread)? as usize].mounted
+    }
+
+    /// Who is woken when a task is to go on whose carrier waits with it: the carrier.
+    pub(in crate::engine) fn carrier_of(&mut self, tid: Tid, at: crate::base::Picos) -> Tid {
+        if !self.is_pinned(tid) {
+            return tid;
+        }
+        self.tasks[tid.index()].waits = crate::engine::task::Wait::Nothing;
+        self.set_state(tid, State::Ready, at);
+        self.threads[tid.index()].carrier
+    }
+
+    /// Whether it is a task of a runtime.
+    pub(in crate::engine) fn is_task(&self, tid: Tid) -> bool {
+        self.threads[tid.index()].role == crate::kernel::Role::Task
+    }
+
+    /// Whether it waits in user space.
+    pub(in crate::engine) fn is_user_task(&self, tid: Tid) -> bool {
+        self.is_task(tid) && !self.is_pinned(tid)
+    }
+
+    /// A carrier begins to run a task.
+    pub(super) fn mount(&mut self, cpu: usize, id: CarrierId, slot: Slot, task: Tid, inherits_slice: bool) {
+        let thread = &self.threads[task.index()];
+        // Who let it run may be ahead of this cpu.
+        let ahead = thread.since.saturating_sub(self.cpus[cpu].now);
+        self.cpus[cpu].pay(crate::kernel::Account::Spin, ahead);
+        let now = self.cpus[cpu].now;
+        let runtime = self.runtime();
+        let carrier = &mut runtime.carriers[id as usize];
+        (carrier.mounted, carrier.has_spun) = (Some(task), false);
+        let carrier = carrier.tid;
+        runtime.slots[slot.index()].turn += u64::from(!inherits_slice);
+        let waited = now.saturating_sub(self.threads[task.index()].since);
+        let runtime = self.runtime();
+        runtime.report.waits.note(waited);
+        self.threads[task.index()].carrier = carrier;
+        self.begin(cpu, task);
+    }
+
+    /// Who a cpu executes from now on: a thread, or the task that it carries.
+    pub(in crate::engine) fn begin(&mut self, cpu: usize, tid: Tid) {
+        let now = self.cpus[cpu].now;
+        let here = u8::try_from(cpu).expect("at most 64 cpus");
+        let thread = &mut self.threads[tid.index()];
+        if thread.first_run == crate::base::Picos::NEVER {
+            thread.first_run = now;
+        } else if thread.cpu != here {
+            thread.migrations += 1;
+        }
+        thread.cpu = here;
+        self.set_state(tid, State::Running, now);
+        let state = &mut self.cpus[cpu];
+        (state.active, state.began) = (tid, now);
+    }
+
+    /// A carrier runs its task no more.
+    pub(super) fn unmount(&mut self, cpu: usize, id: CarrierId, state: State) {
+        let carrier = &mut self.runtime().carriers[id as usize];
+        let (task, thread) = (carrier.mounted.take().expect("it runs a task"), carrier.tid);
+        let slot = self.runtime().carriers[id as usize].slot;
+        let ran = self.cpus[cpu].now.saturating_sub(self.cpus[cpu].began);
+        if let Some(slot) = slot {
+            self.runtime().discipline.polled(slot, ran);
+        }
+        self.stop(cpu, task, state);
+        self.cpus[cpu].active = thread;
+    }
+
+    /// A cpu no longer executes a task.
+    pub(in crate::engine) fn stop(&mut self, cpu: usize, task: Tid, state: State) {
+        let now = self.cpus[cpu].now;
+        let ran = now.saturating_sub(self.cpus[cpu].began);
+        let thread = &mut self.threads[task.index()];
+        thread.run += ran;
+        thread.switches_voluntary += u32::from(state == State::Waiting);
+        if state != State::Terminated {
+            self.set_state(task, state, now);
+        }
+        self.cpus[cpu].began = now;
+    }
+}

@@ -1,0 +1,86 @@
+//! Time and input: who waits for them, and how tasks learn that they have come.
+
+use crate::base::Picos;
+use crate::engine::cpu::Limit;
+use crate::engine::run::Run;
+use crate::engine::task::Wait;
+use crate::kernel::{Account, Tid};
+use crate::runtime::Slot;
+
+/// Tasks that are let go at one look; the rest at the next.
+const LOOK_MAX: usize = 32;
+
+impl Run {
+    /// A task waits for a time or for input that comes at one.
+    pub(in crate::engine) fn wait_for(&mut self, cpu: usize, task: Tid, time: Picos, wait: Wait) {
+        let cost = self.runtime().model.costs.timer_ns;
+        self.cpus[cpu].pay(Account::Runtime, cost);
+        self.tasks[task.index()].waits = wait;
+        self.set_due(task, time);
+    }
+
+    /// A task that waits is to be looked at at a time.
+    pub(in crate::engine) fn set_due(&mut self, task: Tid, time: Picos) {
+        let runtime = self.runtime();
+        runtime.due.push(time, task);
+        if let Some((poller, until)) = runtime.poller
+            && time < until
+        {
+            runtime.poller = Some((poller, time));
+            self.sleep_until(poller, time);
+        }
+    }
+
+    /// Whether a thread still waits for time and input up to a time.
+    pub(in crate::engine) fn poll_is_due(&mut self, thread: Tid, time: Picos) -> bool {
+        let Some(runtime) = self.runtime.as_mut().filter(|runtime| runtime.poller == Some((thread, time))) else {
+            return false;
+        };
+        runtime.poller = None;
+        true
+    }
+
+    /// Lets tasks go on whose time has come. Returns how many.
+    pub(super) fn expire(&mut self, cpu: usize, by: Option<Slot>) -> usize {
+        debug_assert!(by.is_none() || self.runtime.is_some(), "slots belong to a runtime");
+        for done in 0..LOOK_MAX {
+            let now = self.cpus[cpu].now;
+            let runtime = self.runtime();
+            let Some(task) = runtime.due.pop(now) else { return done };
+            let cost = runtime.model.costs.expire_ns;
+            self.cpus[cpu].pay(Account::Runtime, cost);
+            self.events += 1;
+            let is_due = match self.tasks[task.index()].waits {
+                Wait::Request(load) => self.request_is_due(task, load, now),
+                waits => matches!(waits, Wait::Time | Wait::Input),
+            };
+            if is_due && self.threads[task.index()].is_alive() {
+                self.ready(cpu, task);
+            }
+        }
+        LOOK_MAX
+    }
+
+    /// The work of a thread that looks after time and input. Returns whether it could go on.
+    pub(super) fn look_after(&mut self, cpu: usize, thread: Tid, limit: Limit) -> bool {
+        while self.cpus[cpu].now < self.reach(cpu, limit) && self.events < limit.events {
+            self.events += 1;
+            if self.expire(cpu, None) > 0 {
+                continue;
+            }
+            let block = self.machine.kernel.switch.block_ns;
+            let runtime = self.runtime();
+            let until = runtime.due.first().unwrap_or(Picos::NEVER);
+            let call = runtime.model.costs.poll_ns;
+            runtime.poller = Some((thread, until));
+            self.tasks[thread.index()].waits = Wait::Poll;
+            if until < Picos::NEVER {
+                self.sleep_until(thread, until);
+            }
+            self.call(cpu, thread, call);
+            self.cpus[cpu].pay(Account::Sched, block);
+            return false;
+        }
+        true
+    }
+}

@@ -1,0 +1,55 @@
+//! What a runtime did.
+
+use crate::engine::latency::Latencies;
+use serde_json::{Value, json};
+
+/// Counts over a run.
+#[derive(Clone, Debug, Default)]
+pub(in crate::engine) struct Report {
+    pub made: u64,
+    pub ended: u64,
+    pub alive: u64,
+    pub alive_peak: u64,
+    pub refused: u64,
+    pub steals: u64,
+    pub stolen: u64,
+    pub wakes: u64,
+    pub hand_offs: u64,
+    pub preemptions: u64,
+    pub blocking_calls: u64,
+    /// Bytes that tasks hold, and the most that they held.
+    pub bytes: u64,
+    pub bytes_peak: u64,
+    /// Of new memory: what does not fill a page yet.
+    pub fresh_bytes: u64,
+    /// From being able to run to running.
+    pub waits: Latencies,
+}
+
+impl super::Runtime {
+    /// The most that tasks held.
+    pub(in crate::engine) fn task_bytes_peak(&self) -> u64 {
+        self.report.bytes_peak
+    }
+
+    /// As results have it.
+    pub(in crate::engine) fn summary(&self) -> Value {
+        let report = &self.report;
+        json!({
+            "model": self.model.name,
+            "workers": self.slots.len(),
+            "threads": self.carriers.len() + usize::from(self.monitor.is_some()) + usize::from(self.poll_thread.is_some()),
+            "tasks": report.made,
+            "tasks_ended": report.ended,
+            "tasks_peak": report.alive_peak,
+            "tasks_refused": report.refused,
+            "steals": report.steals,
+            "stolen": report.stolen,
+            "wakes": report.wakes,
+            "hand_offs": report.hand_offs,
+            "preemptions": report.preemptions,
+            "blocking_calls": report.blocking_calls,
+            "latency": report.waits.summary(),
+        })
+    }
+}

@@ -1,0 +1,80 @@
+//! A runtime begins with the process that has tasks, and ends with it.
+
+use super::due::Due;
+use super::{Runtime, SlotState};
+use crate::base::Picos;
+use crate::engine::run::Run;
+use crate::engine::task::Task;
+use crate::engine::threads::Group;
+use crate::kernel::{Pid, Role, Share, Thread, Tid};
+use crate::runtime::{HandOff, Model, Poller, Slot};
+use crate::sched::Enqueue;
+use std::collections::HashMap;
+
+impl Run {
+    /// Starts the first thread of a process whose tasks a runtime has.
+    pub(in crate::engine) fn start_runtime(&mut self, pid: Pid, model: Model, program: Task, share: Share, at: Picos) {
+        let slots = model.workers.unwrap_or_else(|| u16::try_from(self.cpus.len()).expect("at most 64 cpus"));
+        let discipline = model.queues.discipline(slots, self.seed);
+        let (main_is_task, is_bound) = (model.main_is_task, model.is_bound);
+        let has_monitor = model.hand_off == HandOff::Monitor || model.preempt_after_ns.is_some();
+        let has_poll_thread = model.poller == Poller::Thread;
+        self.runtime = Some(Box::new(Runtime {
+            pid,
+            discipline,
+            carriers: Vec::new(),
+            by_tid: HashMap::new(),
+            parked: Vec::new(),
+            slots: vec![SlotState::default(); usize::from(slots)],
+            due: Due::default(),
+            poller: None,
+            poll_thread: None,
+            monitor: None,
+            monitor_delay: super::sysmon::DELAY_MIN,
+            monitor_idle: 0,
+            monitor_sleeps: false,
+            report: super::Report::default(),
+            model,
+        }));
+        if main_is_task {
+            let mut thread = Thread::new(pid, Tid::NONE, share, at);
+            thread.role = Role::Carrier;
+            let thread = self.add_thread(thread, Task::new(0));
+            self.groups.insert(pid, Group::of(thread));
+            let id = self.enrol(thread, None);
+            let runtime = self.runtime();
+            let slot = runtime.discipline.claim(Some(Slot(0))).expect("all slots idle");
+            runtime.give_slot(id, slot);
+            let mut task = Thread::new(pid, Tid::NONE, share, at);
+            (task.role, task.carrier) = (Role::Task, thread);
+            let task = self.add_to_group(task, program);
+            let runtime = self.runtime();
+            runtime.carriers[id as usize].mounted = Some(task);
+            (runtime.report.alive, runtime.report.alive_peak, runtime.report.made) = (1, 1, 1);
+            self.make_ready(thread, Enqueue::New, at, None);
+        } else {
+            self.add_first(pid, program, share, at, None);
+        }
+        if is_bound {
+            for slot in u16::from(main_is_task)..slots {
+                let slot = self.runtime().discipline.claim(Some(Slot(slot))).expect("all slots idle");
+                self.add_carrier(None, Some(slot));
+            }
+        }
+        if has_monitor {
+            let monitor = self.add_runtime_thread(Role::Monitor, None);
+            self.runtime().monitor = Some(monitor);
+        }
+        if has_poll_thread {
+            let poller = self.add_runtime_thread(Role::Poller, None);
+            self.runtime().poll_thread = Some(poller);
+        }
+    }
+
+    /// The process of a runtime has ended.
+    pub(in crate::engine) fn end_runtime(&mut self, pid: Pid) {
+        if self.runtime.as_ref().is_some_and(|runtime| runtime.pid == pid) {
+            self.ended_runtime = self.runtime.take();
+        }
+    }
+}
