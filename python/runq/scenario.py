@@ -60,7 +60,7 @@ class LockSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
 
     Attributes:
         kind: how it goes about it; `barging` if absent, `rwlock` where programs lock it for reading or writing.
-        protocol: whether who holds it `inherit`s the priority of who waits for it.
+        protocol: with `inherit` who holds it has the priority of who waits for it.
         prefer: who goes first at a reader-writer lock; `readers` if absent.
     """
 
