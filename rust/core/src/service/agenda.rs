@@ -84,6 +84,12 @@ impl<E> Agenda<E> {
         entry.map(|entry| (entry.time, entry.event))
     }
 
+    /// Forgets the events that are of no use.
+    pub fn retain(&mut self, is_of_use: impl Fn(&E) -> bool) {
+        self.heap.retain(|entry| is_of_use(&entry.event));
+        self.row.retain(|entry| is_of_use(&entry.event));
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.heap.len() + self.row.len()

@@ -83,7 +83,7 @@ pub struct Caller {
 }
 
 /// One call.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Call {
     /// When it gives up, whatever happens.
     deadline: Picos,

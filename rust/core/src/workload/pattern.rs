@@ -178,7 +178,7 @@ fn below(draws: &mut Rng, bound: u64) -> u64 {
 /// Draws unit k with weight 1/(k+1)^skew by rejection-inversion (Hörmann & Derflinger, "Rejection-inversion to generate
 /// variates from monotone discrete distributions", TOMACS 1996): constant time and memory whatever the units.
 #[derive(Clone, Debug)]
-struct Zipf {
+pub(crate) struct Zipf {
     units: f64,
     skew: f64,
     /// The integral of the hat at the first and the last end.
@@ -188,7 +188,7 @@ struct Zipf {
 }
 
 impl Zipf {
-    fn new(units: u64, skew: f64) -> Self {
+    pub(crate) fn new(units: u64, skew: f64) -> Self {
         let mut zipf = Self { units: units as f64, skew, first: 0.0, last: 0.0, shortcut: 0.0 };
         zipf.first = zipf.integral(1.5) - 1.0;
         zipf.last = zipf.integral(zipf.units + 0.5);
@@ -196,7 +196,7 @@ impl Zipf {
         zipf
     }
 
-    fn draw(&self, draws: &mut Rng) -> u64 {
+    pub(crate) fn draw(&self, draws: &mut Rng) -> u64 {
         loop {
             let area = self.last + unit_interval(draws) * (self.first - self.last);
             let x = self.inverse(area);
