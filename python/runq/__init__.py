@@ -31,6 +31,8 @@ from runq.models import EventLoop, EventLoopPerCpu, ProcessPerTask, ThreadPerTas
 from runq.replay import replay
 from runq.result import ReplayResult
 from runq.scenario import KernelChoices, LockSpec, ProcessSpec, Scenario
+from runq.service_result import ServiceResult
+from runq.service_scenario import ServiceScenario
 from runq.simulate import page_replacement, simulate
 from runq.simulate_result import SimulateResult
 
@@ -66,6 +68,8 @@ __all__ = [
     "Scenario",
     "ScheduleResult",
     "SegmentationFault",
+    "ServiceResult",
+    "ServiceScenario",
     "SimulateResult",
     "SimulationError",
     "StoreError",

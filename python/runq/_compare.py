@@ -255,7 +255,7 @@ def compared_scenario(scenario: Scenario | str | PathLike[str], parameters: Mapp
         return load_scenario(scenario)
     from runq import scenarios
 
-    return scenarios.load(name, **parameters)
+    return load_scenario(scenarios.load(name, **parameters))
 
 
 def _all_runs(

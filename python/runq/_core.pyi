@@ -26,6 +26,7 @@ __all__ = [
     "schedule",
     "schedule_open",
     "service_contention",
+    "service_simulate",
     "simulate",
     "trace_convert",
     "trace_info",
@@ -129,6 +130,9 @@ def policy_check(policy: str) -> str: ...
 def processes_at(machine: str, scenario: str, options: str, at_ns: float) -> str: ...
 def queue_fcfs(drawn: str, servers: int, seed: int) -> str: ...
 def service_contention(config: str, runs: int, seed: int) -> tuple[bytes, bytes]: ...
+def service_simulate(
+    config: str, seed: int, *, progress: Callable[[float, int], object] | None = None
+) -> tuple[str, float]: ...
 def replay(
     source: Any,
     machine: str,

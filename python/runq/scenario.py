@@ -179,7 +179,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
         tree = self.to_dict()
         for assignment in assignments:
             path, value = split_assignment(assignment)
-            _set(tree, path, value)
+            assign(tree, path, value)
         return self.from_dict(tree)
 
 
@@ -226,7 +226,8 @@ def _at(tree: object, path: str) -> object:
     return node
 
 
-def _set(tree: dict[str, Any], path: str, value: object) -> None:
+def assign(tree: dict[str, Any], path: str, value: object) -> None:
+    """Changes the value at a path."""
     steps = _PATH_STEP.findall(path)
     node: Any = tree
     for step in steps[:-1]:
@@ -256,31 +257,36 @@ def _toml_lines(tree: dict[str, Any]) -> Iterable[str]:
     tables = ("kernel", "locks", "processes")
     for key, value in tree.items():
         if key not in tables:
-            yield f"{key} = {_toml(value)}"
+            yield f"{key} = {toml_value(value)}"
     if tree.get("kernel"):
-        yield from ("", "[kernel]", *(f"{key} = {_toml(value)}" for key, value in tree["kernel"].items()))
+        yield from ("", "[kernel]", *(f"{key} = {toml_value(value)}" for key, value in tree["kernel"].items()))
     if tree.get("locks"):
-        yield from ("", "[locks]", *(f"{json.dumps(key)} = {_toml(value)}" for key, value in tree["locks"].items()))
+        yield from (
+            "",
+            "[locks]",
+            *(f"{json.dumps(key)} = {toml_value(value)}" for key, value in tree["locks"].items()),
+        )
     for process in tree["processes"]:
         yield from ("", "[[processes]]")
         for key, value in process.items():
             if key != "program":
-                yield f"{key} = {_toml(value)}"
+                yield f"{key} = {toml_value(value)}"
         yield "program = ["
         for op in process["program"]:
-            yield f"    {_toml(op)},"
+            yield f"    {toml_value(op)},"
         yield "]"
 
 
 def _key(name: str) -> str:
-    return name if _BARE_KEY.fullmatch(name) else _toml(name)
+    return name if _BARE_KEY.fullmatch(name) else toml_value(name)
 
 
-def _toml(value: object) -> str:
+def toml_value(value: object) -> str:
+    """A value as TOML writes it in one line."""
     if isinstance(value, Mapping):
-        inner = ", ".join(f"{_key(key)} = {_toml(part)}" for key, part in value.items())
+        inner = ", ".join(f"{_key(key)} = {toml_value(part)}" for key, part in value.items())
         return f"{{ {inner} }}" if inner else "{}"
     if isinstance(value, (list, tuple)):
-        return f"[{', '.join(map(_toml, value))}]"
+        return f"[{', '.join(map(toml_value, value))}]"
     # Texts, numbers and booleans are the same in TOML and in JSON, but for one character.
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

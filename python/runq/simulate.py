@@ -4,19 +4,24 @@ import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import msgspec
 
 from runq import _core
 from runq.errors import ConfigError
-from runq.machine import Machine
+from runq.machine import Machine, load_toml
 from runq.models import Model
 from runq.models import load as load_model
 from runq.replay import load_machine
 from runq.scenario import Scenario
 from runq.sched import Policy
+from runq.service_result import ServiceResult, run_service
+from runq.service_scenario import ServiceScenario
 from runq.simulate_result import SimulateResult, options_json, result_of
+
+if TYPE_CHECKING:
+    from runq.scenarios import ServiceName
 
 __all__ = ["DEFAULT_MACHINE", "PageFaults", "SimulateProgress", "page_replacement", "simulate"]
 
@@ -35,6 +40,16 @@ class PageFaults(msgspec.Struct, frozen=True):
     faults: int
 
 
+@overload
+def simulate(
+    scenario: "ServiceScenario | ServiceName",
+    machine: None = None,
+    *,
+    seed: int = 0,
+    progress: SimulateProgress | None = None,
+    **parameters: Any,
+) -> ServiceResult: ...
+@overload
 def simulate(
     scenario: Scenario | str | PathLike[str],
     machine: Machine | str | PathLike[str] | None = None,
@@ -45,11 +60,22 @@ def simulate(
     policy: Policy | None = None,
     progress: SimulateProgress | None = None,
     **parameters: Any,
-) -> SimulateResult:
-    """Runs a scenario on a machine.
+) -> SimulateResult: ...
+def simulate(
+    scenario: Scenario | ServiceScenario | str | PathLike[str],
+    machine: Machine | str | PathLike[str] | None = None,
+    model: Model | str | Mapping[str, Any] | None = None,
+    *,
+    seed: int = 0,
+    races: bool = False,
+    policy: Policy | None = None,
+    progress: SimulateProgress | None = None,
+    **parameters: Any,
+) -> SimulateResult | ServiceResult:
+    """Runs a scenario on a machine, or a service, which needs none.
 
     Args:
-        scenario: a `Scenario`, the name of one that comes with runq, or the path of a TOML file.
+        scenario: a `Scenario`, a `ServiceScenario`, the name of one that comes with runq, or the path of a TOML file.
         machine: a `Machine`, the name of one that comes with runq, or the path of a TOML file; by default
             `granite-rapids-vm`, whose kernel is measured.
         model: what the tasks of the scenario are: a model of `runq.models`, its name, or `name:workers`; that of the
@@ -75,13 +101,12 @@ def simulate(
         if parameters:
             first = next(iter(parameters))
             raise ConfigError(f"scenario.{first}", "must be for a scenario that comes with runq", repr(scenario))
-        return _run(with_model(load_scenario(scenario), model), machine, seed, policy, progress, races)
+        return _run(with_model(load_any(scenario), model), machine, seed, policy, progress, races)
     from runq import scenarios
 
     values = scenarios.parameters(name, **parameters)
-    built = with_model(scenarios.module(name).build(values), model)
-    result = _run(built, machine, seed, policy, progress, races)
-    return with_outcome(result, name, values)
+    built: Scenario | ServiceScenario = scenarios.module(name).build(values)
+    return with_outcome(_run(with_model(built, model), machine, seed, policy, progress, races), name, values)
 
 
 def page_replacement(
@@ -126,40 +151,67 @@ def scenario_name(scenario: object) -> str | None:
 
 def load_scenario(scenario: object) -> Scenario:
     """A `Scenario` from itself, the name of one that comes with runq, or the path of a TOML file."""
+    loaded = load_any(scenario)
+    if isinstance(loaded, ServiceScenario):
+        raise ConfigError("scenario", "must be one of programs, not a service", repr(loaded.name))
+    return loaded
+
+
+def load_any(scenario: object) -> Scenario | ServiceScenario:
+    """The same, or a service."""
     from runq import scenarios
 
-    if isinstance(scenario, Scenario):
+    if isinstance(scenario, (Scenario, ServiceScenario)):
         return scenario
     name = scenario_name(scenario)
     if name is not None:
         return scenarios.load(name)
     if isinstance(scenario, (str, PathLike)):
-        return Scenario.from_toml(scenario)
+        tree = load_toml(Path(scenario).read_bytes(), str(scenario))
+        return ServiceScenario.from_dict(tree) if "dependency" in tree else Scenario.from_dict(tree)
     raise TypeError(f"scenario: must be a Scenario, a name or a path, got {type(scenario).__name__}")
 
 
-def with_model(scenario: Scenario, model: Model | str | Mapping[str, Any] | None) -> Scenario:
+@overload
+def with_model(scenario: Scenario, model: Model | str | Mapping[str, Any] | None) -> Scenario: ...
+@overload
+def with_model(
+    scenario: Scenario | ServiceScenario, model: Model | str | Mapping[str, Any] | None
+) -> Scenario | ServiceScenario: ...
+def with_model(
+    scenario: Scenario | ServiceScenario, model: Model | str | Mapping[str, Any] | None
+) -> Scenario | ServiceScenario:
     """A scenario whose tasks are those of a model."""
     if model is None:
         return scenario
+    if isinstance(scenario, ServiceScenario):
+        raise ConfigError("model", "must not be given for a service", repr(model))
     return msgspec.structs.replace(scenario, model=load_model(model).to_dict())
 
 
-def with_outcome(result: SimulateResult, name: str, parameters: msgspec.Struct) -> SimulateResult:
+def with_outcome(
+    result: SimulateResult | ServiceResult, name: str, parameters: msgspec.Struct
+) -> SimulateResult | ServiceResult:
     """A result with what its scenario is about."""
     from runq import scenarios
 
-    return msgspec.structs.replace(result, outcome=scenarios.module(name).outcome(parameters, result))
+    module: Any = scenarios.module(name)
+    return msgspec.structs.replace(result, outcome=module.outcome(parameters, result))
 
 
 def _run(
-    scenario: Scenario,
+    scenario: Scenario | ServiceScenario,
     machine: object,
     seed: int,
     policy: Policy | None,
     progress: SimulateProgress | None,
     races: bool,
-) -> SimulateResult:
+) -> SimulateResult | ServiceResult:
+    if isinstance(scenario, ServiceScenario):
+        for name, value in (("machine", machine), ("policy", policy), ("races", races or None)):
+            if value is not None:
+                raise ConfigError(name, "must not be given for a service, which runs on none", repr(value)[:60])
+        return run_service(scenario, operator.index(seed), progress)
     chosen = load_machine(DEFAULT_MACHINE if machine is None else machine)
     number = operator.index(seed)
     options = options_json(number, races=races)

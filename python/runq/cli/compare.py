@@ -80,5 +80,5 @@ def _scenario(scenario: str, assignments: list[str]) -> Scenario:
 
     paths = [text for text in assignments if is_path(text)]
     values = dict(split_assignment(text) for text in assignments if text not in paths)
-    built = scenarios.load(scenario, **values)
+    built = load_scenario(scenarios.load(scenario, **values))
     return built.with_set(*paths) if paths else built

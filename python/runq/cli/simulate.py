@@ -7,10 +7,12 @@ import click
 import msgspec
 
 from runq.cli._progress import event_line
+from runq.errors import ConfigError
 from runq.machine import Machine
 from runq.replay import load_machine
 from runq.scenario import Scenario, split_assignment
-from runq.simulate import DEFAULT_MACHINE, load_scenario, scenario_name, with_outcome
+from runq.service_scenario import ServiceScenario
+from runq.simulate import DEFAULT_MACHINE, load_any, scenario_name, with_outcome
 from runq.simulate import simulate as simulate_scenario
 from runq.simulate_result import processes_at, processes_text
 
@@ -18,6 +20,7 @@ __all__ = ["is_path", "load", "machine_option", "ps", "scenarios", "set_option",
 
 _MACHINE = "machine."
 _SCENARIO = "scenario."
+_TABLES_OF_SERVICES = ("load.", "client.", "dependency.", "cache.", "keys.", "troubles[")
 
 
 def machine_option(command: Any) -> Any:
@@ -71,11 +74,19 @@ def simulate(
       runq simulate page-replacement --set 'scenario.pages=[1,2,3,4,1,2,5,1,2,3,4,5]'
       runq simulate sleepers --model go --set tasks=1000000 --json
       runq simulate shared-counter --races
+      runq simulate retry-storm --set scenario.budget=0.1
       runq simulate mine.toml --machine golden --set machine.kernel.fork.pte_clean_ns=20
     """
-    chosen, built, parameters = load(scenario, machine, assignments)
+    chosen, built, parameters = load_either(scenario, machine, assignments)
     with event_line() as progress:
-        result = simulate_scenario(built, chosen, model, seed=seed, races=races, progress=progress)
+        result: Any
+        if isinstance(built, ServiceScenario):
+            for name, value in (("model", model), ("races", races or None)):
+                if value is not None:
+                    raise ConfigError(name, "must not be given for a service", repr(value))
+            result = simulate_scenario(built, seed=seed, progress=progress)
+        else:
+            result = simulate_scenario(built, chosen, model, seed=seed, races=races, progress=progress)
     if parameters is not None:
         result = with_outcome(result, scenario, parameters)
     click.echo(result.to_json() if as_json else str(result))
@@ -141,19 +152,30 @@ def show(name: str, assignments: tuple[str, ...]) -> None:
       runq scenarios show fork-latency --set scenario.resident=64MiB > mine.toml
       runq simulate mine.toml
     """
-    _, built, _ = load(name, DEFAULT_MACHINE, assignments)
+    _, built, _ = load_either(name, DEFAULT_MACHINE, assignments)
     click.echo(built.to_toml(), nl=False)
 
 
 def load(scenario: str, machine: str, assignments: tuple[str, ...]) -> tuple[Machine, Scenario, msgspec.Struct | None]:
     """Machine, scenario and its parameters (none of a file) with what `--set` changes."""
+    chosen, built, parameters = load_either(scenario, machine, assignments)
+    if isinstance(built, ServiceScenario):
+        raise ConfigError("scenario", "must be one of programs, not a service", repr(built.name))
+    return chosen, built, parameters
+
+
+def load_either(
+    scenario: str, machine: str, assignments: tuple[str, ...]
+) -> tuple[Machine, Scenario | ServiceScenario, msgspec.Struct | None]:
+    """The same, or a service."""
     of_machine, of_scenario = split(assignments)
     chosen = load_machine(machine)
     if of_machine:
         chosen = chosen.with_set(*of_machine)
     name = scenario_name(scenario)
+    built: Scenario | ServiceScenario
     if name is None:
-        built = load_scenario(scenario)
+        built = load_any(scenario)
         return chosen, built.with_set(*of_scenario) if of_scenario else built, None
     from runq import scenarios as presets
 
@@ -179,6 +201,8 @@ def split(assignments: tuple[str, ...]) -> tuple[list[str], list[str]]:
 def is_path(assignment: str) -> bool:
     """Whether it changes a value of the scenario as files have it."""
     path = assignment.partition("=")[0].strip()
+    if path.startswith(_TABLES_OF_SERVICES):
+        return True
     return path in ("memory", "until_ns", "name") or path.startswith(
         ("kernel.", "model.", "processes[", "processes.", "variables.")
     )

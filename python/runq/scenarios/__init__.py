@@ -1,27 +1,31 @@
 """Scenarios that come with runq: `names()` tells which, `load(name, ...)` builds one from its parameters.
 
 Each is a module with its `Parameters` (a frozen struct with documented defaults), `build`, which makes the scenario of
-them, and `outcome`, which reads from a result what the scenario is about.
+them, and `outcome`, which reads from a result what the scenario is about. Those of services make a `ServiceScenario`.
 """
 
 from importlib import import_module
-from typing import Any, Protocol, cast
+from typing import Any, Literal, Protocol, cast, overload
 
 import msgspec
 
 from runq.errors import ConfigError
 from runq.scenario import Scenario, convert
+from runq.service_result import ServiceResult
+from runq.service_scenario import ServiceScenario
 from runq.simulate_result import SimulateResult
 
-__all__ = ["ScenarioModule", "load", "module", "names", "parameters", "summary"]
+__all__ = ["ScenarioModule", "ServiceModule", "ServiceName", "load", "module", "names", "parameters", "summary"]
 
 _NAMES = (
     "address-space",
+    "cache-stampede",
     "context-switch",
     "false-sharing",
     "fork-latency",
     "oversubscription",
     "page-replacement",
+    "retry-storm",
     "scheduler-zoo",
     "shared-counter",
     "sleepers",
@@ -29,6 +33,22 @@ _NAMES = (
     "timer-ticks",
     "web-service",
 )
+
+
+# Those of services.
+ServiceName = Literal["cache-stampede", "retry-storm"]
+
+
+class ServiceModule(Protocol):
+    """What the module of a service offers."""
+
+    Parameters: type[msgspec.Struct]
+
+    def build(self, parameters: Any) -> ServiceScenario:
+        """The service of these parameters."""
+
+    def outcome(self, parameters: Any, result: ServiceResult) -> dict[str, Any]:
+        """What the service is about, read from its result."""
 
 
 class ScenarioModule(Protocol):
@@ -48,16 +68,20 @@ def names() -> list[str]:
 
     >>> import runq
     >>> runq.scenarios.names()[:3]
-    ['address-space', 'context-switch', 'false-sharing']
+    ['address-space', 'cache-stampede', 'context-switch']
     """
     return list(_NAMES)
 
 
-def module(name: str) -> ScenarioModule:
+@overload
+def module(name: ServiceName) -> ServiceModule: ...  # type: ignore[overload-overlap] # names are texts
+@overload
+def module(name: str) -> ScenarioModule: ...
+def module(name: str) -> ScenarioModule | ServiceModule:
     """The module of a scenario."""
     if name not in _NAMES:
         raise ConfigError("scenario", f"must be a TOML file or one of {', '.join(_NAMES)}", repr(name))
-    return cast(ScenarioModule, import_module(f"runq.scenarios.{name.replace('-', '_')}"))
+    return cast(ScenarioModule | ServiceModule, import_module(f"runq.scenarios.{name.replace('-', '_')}"))
 
 
 def parameters(name: str, **values: Any) -> msgspec.Struct:
@@ -77,7 +101,11 @@ def parameters(name: str, **values: Any) -> msgspec.Struct:
     return convert(values, kind, f"scenario {name}")
 
 
-def load(name: str, **values: Any) -> Scenario:
+@overload
+def load(name: ServiceName, **values: Any) -> ServiceScenario: ...
+@overload
+def load(name: str, **values: Any) -> Scenario: ...
+def load(name: str, **values: Any) -> Scenario | ServiceScenario:
     """The scenario of that name with its parameters; what is not said is at its default.
 
     >>> import runq

@@ -51,6 +51,7 @@ class Target:
             raise ConfigError(f"scenario.{first}", "must be for a scenario that comes with runq", repr(scenario))
         self._values = values
         if self._name is not None:
+            load_scenario(self._name)
             self._parameters(self._name, {})
         self._machines = Machines(DEFAULT_MACHINE if machine is None else machine)
         self._built: dict[str, str] = {}

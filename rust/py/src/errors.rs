@@ -9,6 +9,7 @@ use runq_core::kernel::KernelError;
 use runq_core::replay::ReplayError;
 use runq_core::replay::one_pass::OnePassError;
 use runq_core::sched::JobsError;
+use runq_core::service::ServiceError;
 use runq_core::trace::TraceError;
 use std::io::ErrorKind;
 
@@ -27,6 +28,8 @@ pub enum Failure {
     Kernel(KernelError),
     /// A scenario that cannot be run to its end.
     Run(RunError),
+    /// A service that cannot be run to its end.
+    Service(ServiceError),
     /// Jobs that a policy does not bring to their end.
     Jobs(JobsError),
 }
@@ -62,6 +65,10 @@ impl From<Failure> for PyErr {
             Failure::Replay(error) => raise(py, "ReplayError", (error.to_string(),)),
             Failure::OnePass(error) => raise(py, "ReplayError", (error.to_string(),)),
             Failure::Kernel(error) => raise_kernel(py, &error),
+            Failure::Service(ServiceError::Config(error)) => {
+                raise(py, "ConfigError", (error.path, error.rule, error.value))
+            }
+            Failure::Service(error) => raise(py, "SimulationError", (error.to_string(),)),
             Failure::Jobs(error) => raise(py, "SimulationError", (error.to_string(),)),
             Failure::Run(error) => raise(py, "SimulationError", (error.to_string(),)),
             Failure::Trace(error) => raise(py, trace_class(&error), (error.to_string(),)),

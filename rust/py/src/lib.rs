@@ -43,7 +43,7 @@ mod _core {
     #[pymodule_export]
     use super::schedule::{policy_check, queue_fcfs, schedule, schedule_open};
     #[pymodule_export]
-    use super::service::service_contention;
+    use super::service::{service_contention, service_simulate};
     #[pymodule_export]
     use super::simulate::{Simulated, page_replacement, processes_at, simulate};
     #[pymodule_export]
