@@ -31,6 +31,7 @@ REFERENCE_ACCESSES = 50_000
 TEXT_REPEATS = 4
 PARSING_GOAL = 200.0
 FORKS = 5
+LOCK_PAIRS = 1_000_000
 FAILS_BELOW = 1 / 3
 
 
@@ -63,7 +64,7 @@ def main() -> int:
     print(f"  {'':42} {'trace':8} {'median':>8} {'best':>8} {'by cpu':>8} {'goal':>8}")
     rates: list[Measured] = []
     works = (*replays(loaded, passes), *one_passes(loaded, passes), *parsing(passes), *paging(passes))
-    for measured in (*works, *scheduling(passes), *sharing(passes)):
+    for measured in (*works, *locking(passes), *scheduling(passes), *sharing(passes)):
         print(measured.line(), flush=True)
         rates.append(measured)
     of_sweeps = sweeps.sweeps(short=arguments.short)
@@ -174,6 +175,19 @@ def sharing(passes: int) -> Iterator[Measured]:
                 seconds.append((result.simulate_seconds, time.process_time() - start))
             work = f"shared increments, {how}{', races' if races else ''}"
             yield _rate(work, "", 2 * times / 1e6, seconds, goal / 5 if races else goal, "M/s")
+
+
+def locking(passes: int) -> Iterator[Measured]:
+    """Pairs of lock and unlock in a loop: two operations a round."""
+    pair = [{"op": "lock", "lock": "A"}, {"op": "unlock", "lock": "A"}]
+    program = [{"op": "repeat", "times": LOCK_PAIRS, "body": pair}]
+    scenario = runq.Scenario(name="locks", processes=[runq.ProcessSpec("p", program)])
+    seconds = []
+    for _ in range(passes):
+        start = time.process_time()
+        result = runq.simulate(scenario)
+        seconds.append((result.simulate_seconds, time.process_time() - start))
+    yield _rate("lock operations, uncontended", "", 2 * LOCK_PAIRS / 1e6, seconds, 5.0, "M/s")
 
 
 def _goal(row: Row, trace: str) -> float:

@@ -26,6 +26,7 @@ REACHED = {
     "fork-scattered": (0.03, 0.09),
     "lat-mem": (0.07, 0.21),
     "li-ding-shen": (0.10, 0.56),
+    "mutex": (0.20, 0.40),
     "oversubscription": (0.12, 0.42),
     "race": (0.03, 0.20),
     "redis-bgsave": (0.02, 0.09),
@@ -55,6 +56,8 @@ KNOWN = {
         182 + 182 + 40 + 109 + 86 + 342,
     ),
     # A line from L2 takes 16 cycles.
+    # One thread: what it does inside and outside, and the mutex.
+    "mutex": ("runtime,inside_us,outside_us,threads,ops_per_s\npthread,10,10,1,1\n", 1e9 / (20_000 + 14.4)),
     "oversubscription": (
         "mode,pattern,working_set_kb_per_thread,threads,total_line_rmw,million_rmw_per_s_min\nslice,random,64,1,9000000,1\n",
         3590 / 16,

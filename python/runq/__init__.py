@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from runq._compare import Comparison, compare
     from runq._one_pass import Associativity, MissRatioCurve, all_associativity, miss_ratio_curve
     from runq._schedule import ScheduleResult, schedule, schedule_zoo
+    from runq.scalability import Usl, usl, usl_of
     from runq.sweeps import Sweep, SweepTable
     from runq.validation import ValidationResult, validate
 
@@ -84,6 +85,7 @@ __all__ = [
     "TraceFileError",
     "TraceNotFoundError",
     "TracePipeError",
+    "Usl",
     "ValidationResult",
     "WorkStealing",
     "__version__",
@@ -104,6 +106,8 @@ __all__ = [
     "simulate",
     "sweeps",
     "trace",
+    "usl",
+    "usl_of",
     "validate",
     "validation",
 ]
@@ -116,6 +120,7 @@ _LAZY = {
     "ScheduleResult": "runq._schedule",
     "Sweep": "runq.sweeps",
     "SweepTable": "runq.sweeps",
+    "Usl": "runq.scalability",
     "ValidationResult": "runq.validation",
     "all_associativity": "runq._one_pass",
     "compare": "runq._compare",
@@ -126,6 +131,8 @@ _LAZY = {
     "schedule_zoo": "runq._schedule",
     "services": "runq.services",
     "sweeps": "runq.sweeps",
+    "usl": "runq.scalability",
+    "usl_of": "runq.scalability",
     "validate": "runq.validation",
     "validation": "runq.validation",
 }

@@ -64,6 +64,7 @@ class SwitchCosts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         wake_ns: waking another thread.
         dequeue_ns: what waking costs more where the run queue had really let go of the one that waits.
         wake_remote_ns: from waking a thread on another cpu, which idles, until it begins there.
+        wake_interrupt_ns: what the waker spends on the interrupt for that, while it is under way.
     """
 
     save_ns: float = 100
@@ -77,6 +78,7 @@ class SwitchCosts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     wake_ns: float = 110
     dequeue_ns: float = 400
     wake_remote_ns: float = 3_000
+    wake_interrupt_ns: float = 0
 
 
 class TimerConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -28,6 +28,7 @@ _NAMES = (
     "fork-scattered",
     "lat-mem",
     "li-ding-shen",
+    "mutex",
     "oversubscription",
     "race",
     "redis-bgsave",

@@ -12,8 +12,9 @@ use crate::sched::{Enqueue, Leave, TaskId};
 use crate::workload::{Instruction, Time};
 
 impl Run {
-    /// A thread could run from a time on. `waker` is the cpu of who woke or made it.
-    pub(super) fn make_ready(&mut self, tid: Tid, reason: Enqueue, at: Picos, waker: Option<usize>) {
+    /// A thread could run from a time on. `waker` is the cpu of who woke or made it. Returns whether it interrupts another
+    /// one, which idles.
+    pub(super) fn make_ready(&mut self, tid: Tid, reason: Enqueue, at: Picos, waker: Option<usize>) -> bool {
         self.set_state(tid, State::Ready, at);
         let cpu = self.place(tid, waker);
         let queue = self.queues.of_cpu(cpu);
@@ -29,9 +30,12 @@ impl Run {
             let is_remote = waker.is_some_and(|waker| waker != cpu);
             let latency = if is_remote { self.machine.kernel.switch.wake_remote_ns } else { Picos::ZERO };
             self.fill(cpu, at + latency);
-        } else if self.queues.is_preemptive() {
+            return is_remote;
+        }
+        if self.queues.is_preemptive() {
             self.preempt_for(tid, queue, at);
         }
+        false
     }
 
     /// Charges all that run and were picked from a queue, up to a time.
@@ -294,18 +298,22 @@ impl Run {
             self.locks.paths.go_on_from(tid, waker);
             self.followed(waker, tid);
         }
-        self.wake_for_free(tid, self.cpus[cpu].now, Some(cpu));
+        if self.wake_for_free(tid, self.cpus[cpu].now, Some(cpu)) {
+            let interrupt = self.machine.kernel.switch.wake_interrupt_ns;
+            self.cpus[cpu].pay(Account::Sched, interrupt);
+        }
     }
 
     /// Wakes a thread that waits, and nobody pays: time did it.
-    pub(super) fn wake_for_free(&mut self, tid: Tid, at: Picos, waker: Option<usize>) {
+    pub(super) fn wake_for_free(&mut self, tid: Tid, at: Picos, waker: Option<usize>) -> bool {
         if let Some(cpu) = waker.filter(|_| self.is_user_task(tid)) {
-            return self.ready(cpu, tid);
+            self.ready(cpu, tid);
+            return false;
         }
         let tid = self.carrier_of(tid, at);
         debug_assert_eq!(self.threads[tid.index()].state, State::Waiting, "only who waits is woken");
         self.tasks[tid.index()].waits = Wait::Nothing;
-        self.make_ready(tid, Enqueue::Wake, at, waker);
+        self.make_ready(tid, Enqueue::Wake, at, waker)
     }
 
     pub(super) fn set_state(&mut self, tid: Tid, state: State, now: Picos) {

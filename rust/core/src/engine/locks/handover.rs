@@ -21,7 +21,7 @@ impl Run {
         let is_contended = self.tasks[tid.index()].is_trying;
         self.locks.held += 1;
         let lock = &mut self.locks.list[index as usize];
-        debug_assert_eq!(lock.holder, Tid::NONE, "a lock has one holder");
+        assert_eq!(lock.holder, Tid::NONE, "a lock has one holder");
         lock.holder = tid;
         lock.taken = at;
         lock.stats.acquisitions += 1;

@@ -76,6 +76,8 @@ pub struct SwitchCosts {
     pub dequeue_ns: Picos,
     /// From waking a thread on another cpu, which idles, until that one begins.
     pub wake_remote_ns: Picos,
+    /// What the waker spends on the interrupt for that, while it is under way.
+    pub wake_interrupt_ns: Picos,
 }
 
 /// The timer.
@@ -262,6 +264,7 @@ impl Default for SwitchCosts {
             wake_ns: ns(110),
             dequeue_ns: ns(400),
             wake_remote_ns: ns(3000),
+            wake_interrupt_ns: ns(0),
         }
     }
 }
