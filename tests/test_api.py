@@ -609,3 +609,24 @@ def settled(count: Callable[[], int]) -> int:
     """The count once the reader threads have had time to end."""
     time.sleep(0.1)
     return count()
+
+
+def test_threads_may_run_their_first_simulations_at_once() -> None:
+    program = """
+import sys, threading, runq
+sys.setswitchinterval(1e-6)
+start = threading.Barrier(8)
+done = []
+scenario = runq.Scenario(name="one", processes=[runq.ProcessSpec("p", [{"op": "compute", "ns": 10}])])
+machine = runq.machines.load("golden")
+def run():
+    start.wait()
+    done.append(runq.simulate(scenario, machine).digest)
+threads = [threading.Thread(target=run) for _ in range(8)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+print(len(done), len(set(done)))
+"""
+    for _ in range(5):
+        ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+        assert (ran.returncode, ran.stdout) == (0, "8 1\n"), ran.stderr

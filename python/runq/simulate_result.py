@@ -371,6 +371,10 @@ class _Tree(msgspec.Struct, frozen=True, kw_only=True):
     digest: str
 
 
+# Made once, here: msgspec learns a type when it is first used, and two threads that do so at a time crash.
+_DECODER = msgspec.json.Decoder(_Tree)
+
+
 class SimulateResult(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """What a simulation tells. `r["fork"]` is a measure by its name; `print(r)` is a table.
 
@@ -508,7 +512,7 @@ class SimulateResult(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
 def result_of(done: "_core.Simulated", scenario: Scenario, machine: Machine, seed: int) -> SimulateResult:
     """The value of what the core hands back."""
-    tree = msgspec.json.decode(done.result, type=_Tree)
+    tree = _DECODER.decode(done.result)
     return SimulateResult(
         makespan_ns=tree.makespan_ns,
         measures=tree.measures,
