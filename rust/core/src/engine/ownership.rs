@@ -132,6 +132,12 @@ impl Line {
         self.writes[cpu].is_kept() && self.writes[cpu].from <= at
     }
 
+    /// Until when a cpu that writes may go on to.
+    pub fn writable_until(&self, cpu: usize, at: Picos) -> Picos {
+        let span = self.writes[cpu];
+        if at < span.lost { span.lost } else { span.until }
+    }
+
     /// Until when a cpu that reads may go on to.
     pub fn readable_until(&self, cpu: usize, at: Picos) -> Picos {
         let span = self.reads[cpu];

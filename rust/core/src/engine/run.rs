@@ -439,7 +439,7 @@ impl Run {
     }
 
     /// When the next thing happens by itself.
-    fn next_event(&self) -> Option<Picos> {
+    pub(super) fn next_event(&self) -> Option<Picos> {
         let sleeper = self.sleepers.peek().map(|&Reverse((time, _, _))| time);
         let start = self.starts.last().map(|start| start.time);
         sleeper.into_iter().chain(start).min()

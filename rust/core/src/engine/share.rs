@@ -9,9 +9,9 @@ use super::run::Run;
 use super::words::Rounds;
 use crate::base::Picos;
 use crate::kernel::{Account, Tid};
-use crate::workload::Instruction;
 use crate::workload::op::How;
 use crate::workload::sharing::{Access, ShareCode};
+use crate::workload::{Code, Instruction};
 use std::sync::Arc;
 
 /// Where a thread is within accesses to a variable.
@@ -40,6 +40,16 @@ struct Room {
     reach: Picos,
 }
 
+/// How far a cpu came.
+enum Turn {
+    /// The instruction is over.
+    Over,
+    /// The timer, the caller or others stop it.
+    Stopped,
+    /// Others are first.
+    Passed,
+}
+
 /// What comes next of accesses.
 enum Next {
     /// Nothing for a time.
@@ -54,6 +64,44 @@ impl Run {
     /// Accesses a shared variable, once or often.
     pub(super) fn share(&mut self, cpu: usize, tid: Tid, index: u32, limit: Limit) -> Step {
         let code = Arc::clone(&self.code);
+        match self.share_in_turn(&code, cpu, tid, index, limit) {
+            Turn::Over => Step::Next,
+            Turn::Stopped => Step::Again,
+            Turn::Passed => self.take_turns(&code, cpu, limit),
+        }
+    }
+
+    /// Lets cpus that access variables go on one after the other, as long as whoever is first does so. All of it is in the
+    /// order of time, so that nothing else has to be looked at in between.
+    fn take_turns(&mut self, code: &Code, cpu: usize, limit: Limit) -> Step {
+        let end = self.next_event().unwrap_or(Picos::NEVER).min(limit.until);
+        let mut step = Step::Again;
+        while self.events < limit.events {
+            let busy = self.cpus.iter().enumerate().filter(|(_, state)| state.running.is_some());
+            let first = busy.map(|(other, state)| (self.next_on(state), other)).min();
+            let (at, next) = first.expect("a cpu that has passed runs");
+            let tid = self.cpus[next].running.expect("it is busy");
+            let Some(Instruction::Share(index)) = code.instructions.get(self.tasks[tid.index()].next as usize) else {
+                break;
+            };
+            if at >= end.min(self.cpus[next].stop()) {
+                break;
+            }
+            self.horizon = end;
+            match self.share_in_turn(code, next, tid, *index, limit) {
+                Turn::Passed => continue,
+                Turn::Stopped => {}
+                Turn::Over if next == cpu => step = Step::Next,
+                Turn::Over => self.tasks[tid.index()].next += 1,
+            }
+            break;
+        }
+        self.horizon = self.horizon.min(self.cpus[cpu].now);
+        step
+    }
+
+    /// Accesses a variable until others are first, the cpu has to stop, or it is done.
+    fn share_in_turn(&mut self, code: &Code, cpu: usize, tid: Tid, index: u32, limit: Limit) -> Turn {
         let op = &code.shares[index as usize];
         let mut state = self.tasks[tid.index()].take_sharing();
         if state.left.is_none() {
@@ -65,25 +113,22 @@ impl Run {
             let reach = self.reach(cpu, limit);
             if state.spins_since.is_none() {
                 if !self.go_on(cpu, tid, reach) {
-                    break Step::Again;
+                    break Turn::Stopped;
                 }
             } else if !self.go_on(cpu, tid, reach.min(turn.0)) {
                 // Others may change at any time what it looks at: it stands still until they are ahead.
-                self.horizon = self.horizon.min(self.cpus[cpu].now);
-                break Step::Again;
+                break Turn::Passed;
             }
             if state.left == Some(0) {
                 state.left = None;
-                break Step::Next;
+                break Turn::Over;
             }
             let now = self.cpus[cpu].now;
             if now >= reach || self.events >= limit.events {
-                break Step::Again;
+                break Turn::Stopped;
             }
             if (now, cpu) > turn {
-                // Others are before it.
-                self.horizon = self.horizon.min(now);
-                break Step::Again;
+                break Turn::Passed;
             }
             self.events += 1;
             // Whoever asks for the line at its turn gets it a leg later.
@@ -100,6 +145,8 @@ impl Run {
                 Next::Spin(until) => self.spend(cpu, tid, until.saturating_sub(now), Account::Spin),
             }
             state.spins_since = matches!(next, Next::Spin(_)).then_some(now);
+            self.words.spinners &= !(1 << cpu);
+            self.words.spinners |= u64::from(state.spins_since.is_some()) << cpu;
         };
         self.tasks[tid.index()].put_sharing(state);
         step
@@ -326,11 +373,10 @@ impl Run {
             return Next::Wait(there);
         }
         let left = state.left.unwrap_or(1);
-        let count = if self.words.is_alone(cpu, op.variable, now) {
-            rounds_before(room.turn, now, period).min(left)
-        } else {
-            1
-        };
+        // Whoever has asked gets the line at a time that is known; nobody else gets it before the turn of who asks next.
+        let until = self.words.writable_until(cpu, op.variable, now);
+        let end = if until == Picos::NEVER { room.turn } else { until.min(room.reach) };
+        let count = rounds_before(end, now, period).min(left);
         let value = self.words.value(op.variable, now);
         self.words.set(op.variable, value.wrapping_add(i64::try_from(count).unwrap_or(i64::MAX)));
         state.left = Some(left - count);
@@ -439,6 +485,9 @@ impl Run {
 
     /// Who spins on a line that was asked for goes on when it leaves.
     fn cut_spins(&mut self, cpu: usize, variable: u32) {
+        if self.words.spinners & !(1 << cpu) == 0 {
+            return;
+        }
         let line = self.words.line_of(variable);
         for other in 0..self.cpus.len() {
             let Some(tid) = self.cpus[other].executed().filter(|_| other != cpu) else { continue };

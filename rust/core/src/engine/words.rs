@@ -54,6 +54,8 @@ pub(super) struct Words {
     legs: Legs,
     commit: Picos,
     entries: usize,
+    /// A bit for each cpu on which somebody may spin.
+    pub spinners: u64,
 }
 
 impl Words {
@@ -69,6 +71,7 @@ impl Words {
             legs: Legs { leg: Picos(transfer.0 / LEGS_OF_TRANSFER), hold: machine.atomics.hold_ns },
             commit: machine.atomics.commit_ns,
             entries: machine.atomics.store_buffer as usize,
+            spinners: 0,
         }
     }
 
@@ -187,6 +190,11 @@ impl Words {
     /// How many entries wait in the buffer of a cpu.
     pub fn waiting(&mut self, cpu: usize, at: Picos) -> usize {
         self.buffer(cpu, at).len()
+    }
+
+    /// Until when a cpu may write where it writes now.
+    pub fn writable_until(&self, cpu: usize, variable: u32, at: Picos) -> Picos {
+        self.lines[self.line_of[variable as usize] as usize].writable_until(cpu, at)
     }
 
     /// Until when a cpu may read what it reads now.
