@@ -40,6 +40,24 @@ def test_policies_are_compared_on_a_file_too(tmp_path: Path) -> None:
     assert number("lru", output_of("compare_policies.py", str(trace))) == 2
 
 
+def test_readme_shows_the_example_and_what_it_prints() -> None:
+    readme = (EXAMPLES.parent / "README.md").read_text()
+    [program] = re.findall(r"## In twenty lines\n\n```python\n(.*?)```", readme, re.DOTALL)
+    assert (EXAMPLES / "compare_models.py").read_text().endswith(program)
+    [shown] = re.findall(r"```text\n(.*?)```", readme, re.DOTALL)
+    printed = output_of("compare_models.py")
+    # Who is there and who wins; numbers of models may be tuned.
+    assert [line.split()[:1] for line in printed.splitlines()] == [line.split()[:1] for line in shown.splitlines()]
+
+
+def test_models_have_had_enough_at_different_loads() -> None:
+    lines = output_of("compare_loads.py", "--requests", "1000").splitlines()
+    models = lines[0].split()[2:]
+    lowest, highest = (dict(zip(models, map(float, line.split()[1:]), strict=True)) for line in (lines[1], lines[-1]))
+    assert highest["event-loop"] > 5 * lowest["event-loop"]
+    assert highest["event-loop"] > 5 * highest["go"]
+
+
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("machine*.toml")), ids=lambda path: path.name)
 def test_machine_file_is_a_machine(path: Path) -> None:
     assert runq.Machine.from_toml(path).check()
