@@ -203,6 +203,6 @@ def is_path(assignment: str) -> bool:
     path = assignment.partition("=")[0].strip()
     if path.startswith(_TABLES_OF_SERVICES):
         return True
-    return path in ("memory", "until_ns", "name") or path.startswith(
+    return path in ("memory", "model", "until_ns", "name") or path.startswith(
         ("kernel.", "model.", "processes[", "processes.", "variables.")
     )

@@ -19,14 +19,18 @@ __all__ = ["ScenarioModule", "ServiceModule", "ServiceName", "load", "module", "
 
 _NAMES = (
     "address-space",
+    "blocking-syscalls",
     "cache-stampede",
     "context-switch",
+    "cpu-hogs",
     "dining-philosophers",
     "false-sharing",
+    "fork-join",
     "fork-latency",
     "lock-contention",
     "oversubscription",
     "page-replacement",
+    "pipeline",
     "priority-inversion",
     "producer-consumer",
     "retry-storm",
@@ -72,7 +76,7 @@ def names() -> list[str]:
 
     >>> import runq
     >>> runq.scenarios.names()[:3]
-    ['address-space', 'cache-stampede', 'context-switch']
+    ['address-space', 'blocking-syscalls', 'cache-stampede']
     """
     return list(_NAMES)
 
