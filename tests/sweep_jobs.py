@@ -38,6 +38,9 @@ class PoisonTarget:
     def bind(self, names: Sequence[str], metrics: Sequence[str]) -> None:
         pass
 
+    def axes(self, names: Sequence[str]) -> dict[str, list[Any]]:
+        return {}
+
     def job(self) -> Job:
         return PoisonJob(self._poison)
 

@@ -63,6 +63,12 @@ def test_a_trace_goes_to_the_workers(client: Any) -> None:
     assert sweep.run(engine=client).digest() == sweep.run(jobs=2).digest()
 
 
+def test_models_are_compared_alike_by_workers_elsewhere(client: Any) -> None:
+    over = {"scenario.tasks": [20, 40], "model": ["thread-per-task", "thread-pool:4", {"go": {"workers": 2}}]}
+    sweep = runq.Sweep("compare", MACHINE, "sleepers", over=over, repeat=2)
+    assert sweep.run(engine=client).digest() == sweep.run(jobs=2).digest()
+
+
 def test_a_worker_that_is_killed_costs_nothing_but_time(client: Any, tmp_path: Path) -> None:
     over = {"seed": range(600)}
     sweep = runq.Sweep("simulate", "fork-latency", MACHINE, over=over, resident="256KiB")

@@ -283,7 +283,7 @@ def test_the_example_is_a_sweep_of_two_thousand_points() -> None:
     [
         ("tarket = 1", "tarket: must be one of target, scenario"),
         ("scenario = 'fork-latency'", "over: must be given"),
-        ("target = 'compare'\n[over]\nseed = [1]", "target: must be one of replay, simulate"),
+        ("target = 'rerun'\n[over]\nseed = [1]", "target: must be one of compare, replay, simulate"),
         ("[over]\nseed = [1]", "scenario: must be given to simulate"),
         ("target = 'replay'\n[over]\nseed = [1]", "trace: must be given to replay"),
         ("scenario = 'fork-latency'\ntrace = 'x'\ntarget = 'simulate'\n[over]\nseed = [1]", "trace: must be left out"),

@@ -19,7 +19,7 @@ from runq.simulate import load_scenario, scenario_name, simulate, with_model
 from runq.simulate_result import Latency, SimulateResult
 from runq.sweeps import Interval, interval
 
-__all__ = ["COMPARED", "Comparison", "ModelRow", "chosen_machine", "compare", "compared_scenario"]
+__all__ = ["COMPARED", "Comparison", "ModelRow", "chosen_machine", "compare", "compared_scenario", "row_of"]
 
 # What is compared if nothing else is said.
 COMPARED = (
@@ -289,8 +289,12 @@ def _all_runs(
 
 
 def _row(model: Model, runs: Sequence[_Run]) -> ModelRow:
-    results = [run.result for run in runs if run.result is not None]
-    errors = tuple(dict.fromkeys(run.error for run in runs if run.error))
+    errors = list(dict.fromkeys(run.error for run in runs if run.error))
+    return row_of(model, [run.result for run in runs if run.result is not None], errors)
+
+
+def row_of(model: Model, results: Sequence[SimulateResult], errors: Sequence[str] = ()) -> ModelRow:
+    """What runs of a model come to, and why others failed."""
     rates = [_throughput(result) for result in results]
     latencies = [_latency(result) for result in results]
     names = ("mean", *_QUANTILES)

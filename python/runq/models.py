@@ -24,6 +24,7 @@ __all__ = [
     "WorkStealing",
     "load",
     "names",
+    "plain",
 ]
 
 # In the order in which they are compared.
@@ -62,6 +63,24 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """The model as files have it: `{"go": {"workers": 4}}`."""
         return {self.name: self.choices}
 
+    def with_choices(self, choices: Mapping[str, Any]) -> "Model":
+        """The model with choices changed by path.
+
+        >>> import runq
+        >>> runq.WorkStealing.go().with_choices({"workers": 4, "queues.steal": "one"})
+        Model(name='go', choices={'workers': 4, 'queues': {'steal': 'one'}})
+        """
+        changed: dict[str, Any] = msgspec.to_builtins(self.choices)
+        for path, value in choices.items():
+            *tables, last = path.split(".")
+            node = changed
+            for step in tables:
+                node = node.setdefault(step, {})
+                if not isinstance(node, dict):
+                    raise ConfigError(f"model.{path}", f"must lead through tables; {step} is none", repr(node))
+            node[last] = value
+        return Model(self.name, changed)
+
 
 def names() -> list[str]:
     """The names of all models.
@@ -91,6 +110,16 @@ def load(model: "Model | str | Mapping[str, Any]") -> Model:
         if isinstance(choices, Mapping):
             return _known(Model(str(name), dict(choices)))
     raise ConfigError("model", "must be the name of a model, or a table with one such name", repr(model))
+
+
+def plain(model: Model) -> str | dict[str, Any]:
+    """A model as files have it, its label where that says all of it; `load` takes it back.
+
+    >>> import runq
+    >>> [runq.models.plain(model) for model in (runq.ThreadPool(8), runq.WorkStealing(queues={"steal": "one"}))]
+    ['thread-pool:8', {'work-stealing': {'queues': {'steal': 'one'}}}]
+    """
+    return model.label if set(model.choices) <= {"workers"} else model.to_dict()
 
 
 def _known(model: Model) -> Model:

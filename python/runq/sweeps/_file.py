@@ -8,7 +8,8 @@
     "scenario.resident" = ["64MiB", "1GiB"]
     "machine.kernel.fork.pte_clean_ns" = { from = 10, to = 40, steps = 4 }
 
-`[[zip]]` tables hold axes that move together, `[[points]]` points one by one; all are multiplied in this order.
+`[[zip]]` tables hold axes that move together, `[[points]]` points one by one; all are multiplied in this order. With
+`target = "compare"` the models are one more axis, the last: `models = ["go", "thread-pool:200"]`.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from runq.errors import ConfigError
-from runq.machine import Region, load_toml
+from runq.machine import Machine, Region, load_toml
 from runq.replay import load_machine
 from runq.scenario import split_assignment
 from runq.simulate import DEFAULT_MACHINE, load_scenario, scenario_name
@@ -35,6 +36,8 @@ _KEYS = (
     "trace",
     "format",
     "machine",
+    "model",
+    "models",
     "parameters",
     "options",
     "set",
@@ -75,7 +78,11 @@ def sweep_of(tree: Mapping[str, Any], assignments: Sequence[str] = (), folder: P
             raise ConfigError(path, "must be seed, repeat, or begin with machine., scenario. or options.", repr(text))
     keywords: dict[str, Any] = {}
     if verb == "simulate":
-        keywords = _simulate(tree, roots, folder)
+        _refuse(tree, roots, "simulate", ("models",))
+        model = {"model": tree["model"]} if "model" in tree else {}
+        keywords = _scenario(tree, roots, folder, DEFAULT_MACHINE) | model
+    elif verb == "compare":
+        keywords = _compare(tree, roots, folder)
     elif verb == "replay":
         keywords = _replay(tree, roots, folder)
     return Sweep(
@@ -90,8 +97,10 @@ def sweep_of(tree: Mapping[str, Any], assignments: Sequence[str] = (), folder: P
     )
 
 
-def _simulate(tree: Mapping[str, Any], roots: Mapping[str, list[str]], folder: Path | None) -> dict[str, Any]:
-    _refuse(tree, roots, "simulate", ("trace", "format", "options"))
+def _scenario(
+    tree: Mapping[str, Any], roots: Mapping[str, list[str]], folder: Path | None, machine: str | Machine
+) -> dict[str, Any]:
+    _refuse(tree, roots, tree["target"], ("trace", "format", "options"))
     if "scenario" not in tree:
         raise ConfigError("scenario", "must be given to simulate: a name or a TOML file", "nothing")
     scenario: Any = _beside(tree["scenario"], folder)
@@ -104,11 +113,19 @@ def _simulate(tree: Mapping[str, Any], roots: Mapping[str, list[str]], folder: P
 
             scenario, values = scenarios.load(scenario, **values), {}
         scenario = load_scenario(scenario).with_set(*paths)
-    return {"scenario": scenario, "machine": _machine(tree, roots, folder, DEFAULT_MACHINE), **values}
+    return {"scenario": scenario, "machine": _machine(tree, roots, folder, machine), **values}
+
+
+def _compare(tree: Mapping[str, Any], roots: Mapping[str, list[str]], folder: Path | None) -> dict[str, Any]:
+    from runq._compare import chosen_machine
+
+    _refuse(tree, roots, "compare", ("model",))
+    models = {"models": _models(tree["models"])} if "models" in tree else {}
+    return _scenario({"scenario": "web-service", **tree}, roots, folder, chosen_machine(None)) | models
 
 
 def _replay(tree: Mapping[str, Any], roots: Mapping[str, list[str]], folder: Path | None) -> dict[str, Any]:
-    _refuse(tree, roots, "replay", ("scenario", "parameters"))
+    _refuse(tree, roots, "replay", ("scenario", "parameters", "model", "models"))
     if "trace" not in tree:
         raise ConfigError("trace", "must be given to replay: the path of a file", "nothing")
     options = dict(_table("options", tree.get("options", {}))) | dict(map(split_assignment, roots["options"]))
@@ -118,7 +135,9 @@ def _replay(tree: Mapping[str, Any], roots: Mapping[str, list[str]], folder: Pat
     return {"trace": trace, "format": tree.get("format"), "machine": _machine(tree, roots, folder, "golden"), **options}
 
 
-def _machine(tree: Mapping[str, Any], roots: Mapping[str, list[str]], folder: Path | None, default: str) -> Any:
+def _machine(
+    tree: Mapping[str, Any], roots: Mapping[str, list[str]], folder: Path | None, default: str | Machine
+) -> Machine:
     machine = load_machine(_beside(tree.get("machine", default), folder))
     return machine.with_set(*roots["machine"]) if roots["machine"] else machine
 
@@ -133,7 +152,7 @@ def _over(tree: Mapping[str, Any]) -> list[Any]:
         if not isinstance(rows, list) or not all(isinstance(row, Mapping) for row in rows):
             raise ConfigError("points", "must be tables of axes, [[points]]", repr(rows))
         parts.append(points(rows))
-    if not parts:
+    if not parts and tree["target"] != "compare":
         raise ConfigError("over", "must be given: the axes of the sweep (or [[zip]], or [[points]])", "nothing")
     return parts
 
@@ -159,6 +178,12 @@ def _refuse(tree: Mapping[str, Any], roots: Mapping[str, list[str]], verb: str, 
 def _table(name: str, value: Any) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
         raise ConfigError(name, "must be a table", repr(value))
+    return value
+
+
+def _models(value: Any) -> list[Any]:
+    if not isinstance(value, list) or not all(isinstance(one, (str, Mapping)) for one in value):
+        raise ConfigError("models", "must be a list of names or tables of models", repr(value))
     return value
 
 

@@ -84,6 +84,10 @@ class Target:
                 rule = f"must be seed, machine, machine.PATH or options.X with X one of {', '.join(_OPTIONS)}"
                 raise ConfigError(f"over.{name}", rule, repr(name))
 
+    def axes(self, names: Sequence[str]) -> dict[str, list[Any]]:
+        """None but those that are given."""
+        return {}
+
     def job(self) -> NativeJob:
         """What the core needs beside chunks."""
         spec = {

@@ -9,9 +9,11 @@ from typing import Any, NamedTuple, cast
 import msgspec
 
 from runq.errors import ConfigError
+from runq.models import Model
+from runq.models import load as load_model
 from runq.scenario import Scenario
 from runq.scenarios import module, parameters
-from runq.simulate import DEFAULT_MACHINE, load_scenario, scenario_name
+from runq.simulate import DEFAULT_MACHINE, load_scenario, scenario_name, with_model
 from runq.simulate_result import result_of
 from runq.sweeps._machines import Machines
 from runq.sweeps._native import NativeJob
@@ -36,14 +38,14 @@ class _Done(NamedTuple):
 class Target:
     """Scenarios on machines.
 
-    Axes: `seed`, `machine`, `machine.PATH`, `scenario`, `scenario.PARAMETER`, `scenario.PATH`.
+    Axes: `seed`, `machine`, `machine.PATH`, `scenario`, `scenario.PARAMETER`, `scenario.PATH`, `model`, `model.CHOICE`.
     """
 
     verb = "simulate"
-    metrics = ("makespan_ns", "ledger", "faults", "measures", "memory", "digest")
-    zero = ("faults.",)
+    metrics: tuple[str, ...] = ("makespan_ns", "ledger", "faults", "measures", "memory", "digest")
+    zero: tuple[str, ...] = ("faults.",)
 
-    def __init__(self, scenario: object, machine: object = None, **values: Any) -> None:
+    def __init__(self, scenario: object, machine: object = None, model: Any = None, **values: Any) -> None:
         self._name = scenario_name(scenario)
         self._scenario = None if self._name is not None else load_scenario(scenario)
         if self._name is None and values:
@@ -54,10 +56,12 @@ class Target:
             load_scenario(self._name)
             self._parameters(self._name, {})
         self._machines = Machines(DEFAULT_MACHINE if machine is None else machine)
+        self._model = None if model is None else load_model(model)
         self._built: dict[str, str] = {}
-        # Axes that are no paths: `machine` and `scenario` by name, parameters by theirs.
+        # Axes that are no paths: `machine`, `scenario` and `model` by name, parameters and choices by theirs.
         self._places: dict[str, int] = {}
         self._changed: list[tuple[str, int]] = []
+        self._chosen: list[tuple[str, int]] = []
         self._paths: list[tuple[str, int]] = []
         self._names: Sequence[str] = ()
         self._metrics: Sequence[str] = self.metrics
@@ -65,11 +69,13 @@ class Target:
     def bind(self, names: Sequence[str], metrics: Sequence[str]) -> None:
         """Sorts the axes: paths that the core changes, and parameters of which scenarios are built here."""
         self._names, self._metrics = names, metrics
-        self._places, self._changed, self._paths = {}, [], []
+        self._places, self._changed, self._chosen, self._paths = {}, [], [], []
         for place, name in enumerate(names):
             root, _, rest = name.partition(".")
-            if name in ("seed", "machine", "scenario"):
+            if name in ("seed", "machine", "scenario", "model"):
                 self._places[name] = place
+            elif root == "model" and rest:
+                self._chosen.append((rest, place))
             elif root == "machine" and rest:
                 self._paths.append((name, place))
             elif root == "scenario" and rest:
@@ -82,15 +88,27 @@ class Target:
                 else:
                     self._changed.append((rest, place))
             else:
-                rule = "must be seed, machine, scenario, machine.PATH, or scenario.X with a parameter or path X"
+                rule = (
+                    "must be seed, machine, scenario, model, machine.PATH, scenario.X with a parameter or path X, "
+                    "or model.X with a choice X"
+                )
                 raise ConfigError(f"over.{name}", rule, repr(name))
+
+    def axes(self, names: Sequence[str]) -> dict[str, list[Any]]:
+        """None but those that are given."""
+        return {}
+
+    def paths(self) -> list[str]:
+        """The axes that the core changes."""
+        return [name for name, _ in self._paths]
 
     def job(self) -> NativeJob:
         """What the core needs beside chunks."""
         spec = {
             "target": "simulate",
-            "paths": [name for name, _ in self._paths],
-            "metrics": [path for path in self._metrics if path.partition(".")[0] not in (_OUTCOME, "tree")],
+            "paths": self.paths(),
+            # What is added here names nothing there, but tells these rows from those of other sweeps.
+            "metrics": list(self._metrics),
             "tree": any(path.partition(".")[0] in (_OUTCOME, "tree") for path in self._metrics),
         }
         return NativeJob(json.dumps(spec))
@@ -140,7 +158,9 @@ class Target:
     def definition(self) -> dict[str, Any]:
         """Scenario, parameters and machine."""
         scenario: Any = self._name if self._scenario is None else {"of": self._scenario.to_dict()}
-        return {"scenario": scenario, "machine": {"of": json.loads(self._machines.base.to_json())}, **self._values}
+        model = {} if self._model is None else {"model": self._model.to_dict()}
+        machine = {"of": json.loads(self._machines.base.to_json())}
+        return {"scenario": scenario, "machine": machine, **model, **self._values}
 
     def _outcome(self, point: Point, tree: str) -> dict[str, Any]:
         name = self._value("scenario", point) or self._name
@@ -156,10 +176,10 @@ class Target:
 
     def _text(self, point: Point) -> str:
         """The scenario of a point as JSON, without what the core changes in it."""
-        name = self._value("scenario", point)
-        changes = self._changes(point)
+        name, model = self._value("scenario", point), self._value("model", point)
+        changes, choices = self._changes(point), {path: point.values[place] for path, place in self._chosen}
         # As a text, since 1 and true are one key.
-        key = repr((name, changes))
+        key = repr((name, changes, model, choices))
         if key not in self._built:
             if len(self._built) >= _KEPT_MAX:
                 self._built.clear()
@@ -168,10 +188,23 @@ class Target:
             of_name = self._name if name is None else name
             if of_name is None:
                 assert self._scenario is not None, "a target has a scenario or the name of one"
-                self._built[key] = self._scenario.to_json()
+                scenario = self._scenario
             else:
-                self._built[key] = module(of_name).build(self._parameters(of_name, changes)).to_json()
+                scenario = load_scenario(module(of_name).build(self._parameters(of_name, changes)))
+            self._built[key] = with_model(scenario, self._model_of(scenario, model, choices)).to_json()
         return self._built[key]
+
+    def _model_of(self, scenario: Scenario, value: Any, choices: dict[str, Any]) -> Model | None:
+        """The model of a point: that of its axis, or of the sweep, or of the scenario, with what axes change in it."""
+        model = self._model if value is None else load_model(value)
+        if not choices:
+            return model
+        if model is None and scenario.model is not None:
+            model = load_model(scenario.model)
+        if model is None:
+            path, chosen = next(iter(choices.items()))
+            raise ConfigError(f"model.{path}", "must be for a model: give one, or an axis model", repr(chosen))
+        return model.with_choices(choices)
 
     def _changes(self, point: Point) -> dict[str, Any]:
         return {name: point.values[place] for name, place in self._changed}

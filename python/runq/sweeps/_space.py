@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from runq.errors import ConfigError
+from runq.models import Model, plain
 from runq.sweeps._expression import Condition, condition
 
 __all__ = ["Axes", "Space", "Where", "linear", "log", "points", "space_of", "zipped"]
@@ -144,18 +145,28 @@ class Space:
         raise KeyError(name)
 
 
-def space_of(over: object, where: object = ()) -> Space:
-    """The space that a user describes: a table of axes, `zipped`, `points`, or a list of such to be multiplied."""
+def space_of(
+    over: object, where: object = (), more: Callable[[Sequence[str]], Mapping[str, Iterable[Value]]] = lambda _: {}
+) -> Space:
+    """The space that a user describes: a table of axes, `zipped`, `points`, or a list of such to be multiplied.
+
+    `more` says which axes there are beside those that it is called with.
+    """
     parts: list[Axes] = []
     for part in [over] if isinstance(over, (Mapping, Axes)) else _listed(over):
         if isinstance(part, Axes):
             parts.append(part)
         elif isinstance(part, Mapping):
-            parts += [Axes((name,), _once(name, _values(name, part[name]))) for name in part]
+            parts += _grid(part)
         else:
             raise ConfigError("over", "must be a table of axes, zipped(...), points(...) or a list of such", repr(part))
+    parts += _grid(more([name for part in parts for name in part.names]))
     wheres = [where] if isinstance(where, str) or callable(where) else list(_listed(where))
     return Space(parts, wheres)
+
+
+def _grid(table: Mapping[str, Any]) -> list[Axes]:
+    return [Axes((name,), _once(name, _values(name, table[name]))) for name in table]
 
 
 def _listed(value: object) -> Iterable[Any]:
@@ -217,6 +228,8 @@ def _plain(path: str, value: Any) -> Value:
     """A value as JSON has it; NumPy's numbers become Python's."""
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
+    if isinstance(value, Model):
+        return plain(value)
     if hasattr(value, "item") and getattr(value, "ndim", 0) == 0:
         return value.item()
     try:

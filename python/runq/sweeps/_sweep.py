@@ -30,9 +30,9 @@ _SEED = "seed"
 class Sweep:
     """Many runs of a verb: a point for each combination of the values of its axes, and replicates of each.
 
-    `target` is `runq.simulate` or `runq.replay`, or its name; what follows is what it is called with. An axis is a
-    path: `machine.caches.L1D.ways`, `machine` (names of machines), `scenario.resident` (a parameter),
-    `scenario.processes[0].program[1].size`, `options.warmup`, `seed`.
+    `target` is `runq.simulate`, `runq.compare` or `runq.replay`, or its name; what follows is what it is called with.
+    An axis is a path: `machine.caches.L1D.ways`, `machine` (names of machines), `scenario.resident` (a parameter),
+    `scenario.processes[0].program[1].size`, `model`, `model.workers`, `options.warmup`, `seed`.
 
     Args:
         target: what is run at every point.
@@ -72,7 +72,7 @@ class Sweep:
         **keywords: Any,
     ) -> None:
         self.target: Target = target_of(target, *arguments, **keywords)
-        self.space: Space = space_of(over, where)
+        self.space: Space = space_of(over, where, self.target.axes)
         if not isinstance(repeat, Until) and (isinstance(repeat, bool) or not isinstance(repeat, int) or repeat < 1):
             raise ConfigError("repeat", "must be at least 1, or until(...)", repr(repeat))
         if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= SEED_MAX:

@@ -13,7 +13,11 @@ from runq.errors import ConfigError
 __all__ = ["Job", "Point", "Row", "Rows", "Target", "target_of", "zero_of"]
 
 # The verbs, and where their targets are.
-_VERBS = {"replay": "runq.sweeps._replay", "simulate": "runq.sweeps._simulate"}
+_VERBS = {
+    "compare": "runq.sweeps._compare",
+    "replay": "runq.sweeps._replay",
+    "simulate": "runq.sweeps._simulate",
+}
 
 
 class Point(NamedTuple):
@@ -69,6 +73,9 @@ class Target(Protocol):
     metrics: tuple[str, ...]
     # Beginnings of metrics that are 0 where a result does not name them.
     zero: tuple[str, ...]
+
+    def axes(self, names: Sequence[str]) -> dict[str, list[Any]]:
+        """Axes that it has beside those that are given; they come last and so change fastest."""
 
     def bind(self, names: Sequence[str], metrics: Sequence[str]) -> None:
         """Takes the axes; raises `ConfigError` for one that is none."""
