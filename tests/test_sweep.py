@@ -156,6 +156,7 @@ def test_metrics_are_paths_and_tables_and_the_whole_result() -> None:
         "memory.frames_free",
         "memory.frames_peak",
         "memory.frames_total",
+        "memory.peak_bytes",
         "memory.swap_outs",
         "tree",
     ]
