@@ -148,6 +148,12 @@ def test_a_file_compares_models(tmp_path: Path) -> None:
     assert runq.sweeps.load_sweep(path).run()["workers"] == [2]
 
 
+def test_the_example_compares_six_models_at_twelve_points() -> None:
+    sweep = runq.sweeps.load_sweep(Path(__file__).parents[1] / "examples" / "models.toml", ["scenario.requests=20"])
+    assert len(sweep) == 6 * 12
+    assert sweep.run().count() == 72
+
+
 def test_work_that_does_not_end_is_a_row_with_a_note() -> None:
     sweep = runq.Sweep("compare", MACHINE, "fork-join", over={}, models=["thread-pool:2", "go"], shape="tree", depth=4)
     pool, go = sweep.run()
