@@ -18,11 +18,13 @@ PROGRAM = [sys.executable, "-m", "runq.cli"]
 
 # Median and 90th percentile of the error: what has to be reached, rounded up from what is.
 REACHED = {
+    "blocking-syscalls": (0.15, 0.30),
     "contention": (0.20, 0.40),
     "backoff": (0.01, 0.04),
     "cow-faults": (0.04, 0.18),
     "ctx-direct": (0.02, 0.06),
     "fork": (0.06, 0.20),
+    "fork-join": (0.10, 0.20),
     "fork-scattered": (0.03, 0.09),
     "lat-mem": (0.07, 0.21),
     "li-ding-shen": (0.10, 0.56),
@@ -31,6 +33,7 @@ REACHED = {
     "race": (0.03, 0.20),
     "redis-bgsave": (0.02, 0.09),
     "ring": (0.10, 0.19),
+    "sleepers": (0.15, 0.30),
     "slices": (0.01, 0.03),
     "syscalls": (0.10, 0.30),
     "tlb": (0.07, 0.24),
@@ -70,6 +73,12 @@ KNOWN = {
         105,
     ),
     "ring": ("tasks,pages,n_tasks,pages_per_task,ns_per_hop_min\nthreads,own,2,0,1\n", 106 + 151 + 40 + 109 + 86 + 342),
+    # The sleep, and the steps of one task.
+    "sleepers": ("runtime,tasks,measure,unit,value\ngo,1,wall,ms,100\n", 100),
+    # The call, and the steps of one task.
+    "blocking-syscalls": ("runtime,tasks,measure,unit,value\ngo,1,wall,ms,100\n", 100),
+    # Nothing but the work, if that is long.
+    "fork-join": ("runtime,workers,tasks,work_us,speedup\ngo,1,1,100000,1\n", 1),
     "slices": ("case,measure,unit,value\nnice 0/0,share,%,50\n", 50),
     "syscalls": ("test,parameter,unit,min\nmunmap_resident,64MB_4k,us,1300\n", 16384 * 0.08 + 1),
     "tlb": ("page_size,layout,n_slots,ns_per_access_min\n4k,spread,64,1.3\n", 5 / 3.59),

@@ -157,6 +157,7 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
         hand_offs: how often a blocked thread lost its place to another.
         preemptions: how often a task was made to give way.
         blocking_calls: calls of tasks that took their thread along.
+        collections: how often garbage was collected.
         latency: how long tasks that could run waited for that.
     """
 
@@ -173,6 +174,7 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     hand_offs: int
     preemptions: int
     blocking_calls: int
+    collections: int = 0
     latency: Latency
 
 

@@ -21,10 +21,12 @@ __all__ = ["ValidationResult", "ValidationRow", "experiment", "measured_path", "
 
 _NAMES = (
     "backoff",
+    "blocking-syscalls",
     "contention",
     "cow-faults",
     "ctx-direct",
     "fork",
+    "fork-join",
     "fork-scattered",
     "lat-mem",
     "li-ding-shen",
@@ -33,6 +35,7 @@ _NAMES = (
     "race",
     "redis-bgsave",
     "ring",
+    "sleepers",
     "slices",
     "syscalls",
     "tlb",

@@ -19,12 +19,16 @@ _COMPETITORS = re.compile(r"(\d+) competitors?")
 _DURATION_NS = 10_000_000_000
 _CPUS = 2
 
+# Goroutines that compute, on one P.
+_GO = "go"
+
 
 class Slices:
     """Shares of a cpu, lengths of slices and of waits in between, of threads that compute.
 
     `nice A/B`: two threads of these nice values on one cpu: the share of the first, how long it runs at a time, and how
-    long the other does. `N competitors`: how long a thread waits between two slices while N others compute too.
+    long the other does. `N competitors`: how long a thread waits between two slices while N others compute too. `go`:
+    slices of goroutines on one P.
     """
 
     file = "slices.csv"
@@ -40,6 +44,9 @@ class Slices:
         for done, row in enumerate(rows):
             tell(done, len(rows))
             case = str(row["case"])
+            if case == _GO:
+                predictions.append(_go_slice(machine, seed))
+                continue
             nices = _nices(case)
             if nices is None:
                 predictions.append(Prediction(None, f"case {case} is not known"))
@@ -48,6 +55,16 @@ class Slices:
                 results[case] = _run(nices, machine, seed)
             predictions.append(_read(str(row["measure"]), results[case]))
         return predictions
+
+
+def _go_slice(machine: Machine, seed: int) -> Prediction:
+    """How long a goroutine runs at a time that shares one P: until the monitor sees the same turn twice."""
+    hog = [op("repeat", times=1 << 60, body=[op("compute", ns=1e9)])]
+    program = [op("task", child=hog), op("task", child=hog), op("join")]
+    scenario = Scenario(name="validation", processes=[ProcessSpec("hogs", program)], until_ns=_DURATION_NS)
+    result = simulate(scenario, machine.with_set(f"cpus={max(_CPUS, machine.cpus)}"), "go:1", seed=seed)
+    preemptions = result.runtime.preemptions if result.runtime else 0
+    return Prediction(_DURATION_NS / preemptions / 1e6 if preemptions else None, "" if preemptions else "nobody stops")
 
 
 def _nices(case: str) -> list[int] | None:

@@ -7,7 +7,7 @@
 use super::run::Run;
 use super::task::Wait;
 use crate::base::Picos;
-use crate::kernel::{Account, NO_CPU, State, Tid};
+use crate::kernel::{Account, NO_CPU, Role, State, Tid};
 use crate::sched::{Enqueue, Leave, TaskId};
 use crate::workload::{Instruction, Time};
 
@@ -27,10 +27,17 @@ impl Run {
         self.queues.enqueue(queue, &self.threads[tid.index()], tid, burst, reason, at);
         self.threads[tid.index()].home = u8::try_from(cpu).expect("at most 64 cpus");
         if self.cpus[cpu].running.is_none() {
-            let is_remote = waker.is_some_and(|waker| waker != cpu);
-            let latency = if is_remote { self.machine.kernel.switch.wake_remote_ns } else { Picos::ZERO };
+            let kernel = &self.machine.kernel;
+            let latency = match waker {
+                Some(waker) if waker != cpu => kernel.switch.wake_remote_ns,
+                // The timer's interrupt ends the idling.
+                None if self.threads[tid.index()].role != Role::Thread => {
+                    kernel.timer.interrupt_ns + kernel.switch.wake_remote_ns
+                }
+                _ => Picos::ZERO,
+            };
             self.fill(cpu, at + latency);
-            return is_remote;
+            return waker.is_some_and(|waker| waker != cpu);
         }
         if self.queues.is_preemptive() {
             self.preempt_for(tid, queue, at);

@@ -141,9 +141,8 @@ impl Run {
     /// Lets who waits for a request look again at a time.
     fn set_alarm(&mut self, cpu: usize, tid: Tid, time: Picos) {
         if self.is_user_task(tid) {
-            self.set_due(tid, time);
+            self.set_due(cpu, tid, time);
         } else {
-            let _ = cpu;
             self.sleep_until(tid, time);
         }
     }

@@ -70,6 +70,10 @@ pub struct TaskCosts {
     pub spin_ns: Picos,
     /// Doubling a stack: new memory, copying, adjusting pointers.
     pub grow_ns: Picos,
+    /// Marking a task when garbage is collected.
+    pub mark_ns: Picos,
+    /// Putting a timer into the heap, by the thread that looks after time if that is one of its own.
+    pub insert_ns: Picos,
     /// Making a running task give way: the signal and its handler.
     pub preempt_ns: Picos,
 }
@@ -119,6 +123,8 @@ pub struct TaskMemory {
     pub task_bytes: u64,
     /// The stack that a task starts with; it doubles by copying until what it uses fits. 0: as large as what is used.
     pub stack_bytes: u64,
+    /// Whether garbage is collected each time that tasks hold twice as much as the last time.
+    pub collects: bool,
     /// Whether memory of new tasks comes from the kernel page by page, so that it costs faults.
     pub faults: bool,
 }

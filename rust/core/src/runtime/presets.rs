@@ -142,6 +142,8 @@ impl Model {
             nap_ns: ns(3000),
             spin_ns: ns(0),
             preempt_ns: ns(2000),
+            mark_ns: ns(650),
+            insert_ns: ns(0),
             grow_ns: ns(300),
         };
         let memory = TaskMemory {
@@ -149,6 +151,7 @@ impl Model {
             task_bytes: 748,
             stack_bytes: 2048,
             faults: true,
+            collects: true,
             ..Self::thread_per_task().memory
         };
         Self {
@@ -204,6 +207,7 @@ impl Model {
             ready_ns: ns(60),
             timer_ns: ns(200),
             expire_ns: ns(150),
+            insert_ns: ns(150),
             poll_ns: ns(300),
             global_ns: ns(30),
             visit_ns: ns(20),

@@ -89,5 +89,9 @@ pub(super) struct Runtime {
     monitor_delay: Picos,
     monitor_idle: u32,
     monitor_sleeps: bool,
+    /// Bytes of tasks at which garbage is collected next.
+    collect_at: u64,
+    /// Timers that the thread for time has not seen.
+    unseen: u64,
     report: Report,
 }

@@ -1,9 +1,14 @@
 //! Tasks get onto carriers and off them, and carriers get slots.
 
 use super::{CarrierId, Runtime};
+use crate::base::Picos;
 use crate::engine::run::Run;
-use crate::kernel::{State, Tid};
+use crate::kernel::{NO_CPU, State, Tid};
 use crate::runtime::{Slot, TaskKind};
+
+/// Lines of a task that move with it: 443 ns is what a park and an unpark of Java cost more on two cpus than on one, and
+/// a line takes 60 (RUNTIMES, granite-rapids-vm).
+const TASK_LINES: u64 = 7;
 
 impl Runtime {
     /// Gives a carrier the right to run tasks.
@@ -35,7 +40,7 @@ impl Run {
     }
 
     /// Who is woken when a task is to go on whose carrier waits with it: the carrier.
-    pub(in crate::engine) fn carrier_of(&mut self, tid: Tid, at: crate::base::Picos) -> Tid {
+    pub(in crate::engine) fn carrier_of(&mut self, tid: Tid, at: Picos) -> Tid {
         if !self.is_pinned(tid) {
             return tid;
         }
@@ -60,6 +65,7 @@ impl Run {
         // Who let it run may be ahead of this cpu.
         let ahead = thread.since.saturating_sub(self.cpus[cpu].now);
         self.cpus[cpu].pay(crate::kernel::Account::Spin, ahead);
+        self.fetch(cpu, task);
         let now = self.cpus[cpu].now;
         let runtime = self.runtime();
         let carrier = &mut runtime.carriers[id as usize];
@@ -73,12 +79,25 @@ impl Run {
         self.begin(cpu, task);
     }
 
+    /// Gets what a task needs to run from the cpu that had it last: its record, and the top of its stack.
+    fn fetch(&mut self, cpu: usize, task: Tid) {
+        let thread = &self.threads[task.index()];
+        let mut from = thread.cpu;
+        if from == NO_CPU && thread.maker != Tid::NONE {
+            from = self.threads[thread.maker.index()].cpu;
+        }
+        if from != NO_CPU && usize::from(from) != cpu {
+            let transfer = Picos::from_cycles(self.machine.transfer_cycles.into(), self.machine.frequency_mhz);
+            self.pay_stall(cpu, transfer * TASK_LINES);
+        }
+    }
+
     /// Who a cpu executes from now on: a thread, or the task that it carries.
     pub(in crate::engine) fn begin(&mut self, cpu: usize, tid: Tid) {
         let now = self.cpus[cpu].now;
         let here = u8::try_from(cpu).expect("at most 64 cpus");
         let thread = &mut self.threads[tid.index()];
-        if thread.first_run == crate::base::Picos::NEVER {
+        if thread.first_run == Picos::NEVER {
             thread.first_run = now;
         } else if thread.cpu != here {
             thread.migrations += 1;

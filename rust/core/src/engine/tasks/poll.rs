@@ -5,7 +5,7 @@ use crate::engine::cpu::Limit;
 use crate::engine::run::Run;
 use crate::engine::task::Wait;
 use crate::kernel::{Account, Tid};
-use crate::runtime::Slot;
+use crate::runtime::{Poller, Slot};
 
 /// Tasks that are let go at one look; the rest at the next.
 const LOOK_MAX: usize = 32;
@@ -16,13 +16,23 @@ impl Run {
         let cost = self.runtime().model.costs.timer_ns;
         self.cpus[cpu].pay(Account::Runtime, cost);
         self.tasks[task.index()].waits = wait;
-        self.set_due(task, time);
+        self.set_due(cpu, task, time);
     }
 
     /// A task that waits is to be looked at at a time.
-    pub(in crate::engine) fn set_due(&mut self, task: Tid, time: Picos) {
+    pub(in crate::engine) fn set_due(&mut self, cpu: usize, task: Tid, time: Picos) {
         let runtime = self.runtime();
         runtime.due.push(time, task);
+        if runtime.model.poller == Poller::Thread {
+            // The thread puts it into its heap itself.
+            runtime.unseen += 1;
+            if let Some((poller, _)) = runtime.poller.take() {
+                let by = self.cpus[cpu].running.expect("who waits runs");
+                self.call(cpu, by, self.machine.kernel.sync.futex_wake_ns);
+                self.wake(poller, cpu);
+            }
+            return;
+        }
         if let Some((poller, until)) = runtime.poller
             && time < until
         {
@@ -65,6 +75,9 @@ impl Run {
     pub(super) fn look_after(&mut self, cpu: usize, thread: Tid, limit: Limit) -> bool {
         while self.cpus[cpu].now < self.reach(cpu, limit) && self.events < limit.events {
             self.events += 1;
+            let runtime = self.runtime();
+            let (unseen, insert) = (std::mem::take(&mut runtime.unseen), runtime.model.costs.insert_ns);
+            self.cpus[cpu].pay(Account::Runtime, insert * unseen);
             if self.expire(cpu, None) > 0 {
                 continue;
             }

@@ -47,8 +47,15 @@ impl Run {
         let (bytes, doublings) = runtime.model.memory.of_task(stack);
         report.bytes += bytes;
         report.bytes_peak = report.bytes_peak.max(report.bytes);
+        let (alive, bytes_now) = (report.alive, report.bytes);
         let costs = &runtime.model.costs;
-        let time = costs.create_ns + costs.grow_ns * doublings;
+        let mut time = costs.create_ns + costs.grow_ns * doublings;
+        if runtime.model.memory.collects && bytes_now >= runtime.collect_at {
+            // All that is alive is marked, and the next time comes with twice as much.
+            time += costs.mark_ns * alive;
+            runtime.collect_at = 2 * bytes_now;
+            report.collections += 1;
+        }
         let mut pages = 0;
         if is_new && runtime.model.memory.faults {
             report.fresh_bytes += bytes;

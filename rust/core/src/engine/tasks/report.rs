@@ -17,6 +17,7 @@ pub(in crate::engine) struct Report {
     pub hand_offs: u64,
     pub preemptions: u64,
     pub blocking_calls: u64,
+    pub collections: u64,
     /// Bytes that tasks hold, and the most that they held.
     pub bytes: u64,
     pub bytes_peak: u64,
@@ -49,6 +50,7 @@ impl super::Runtime {
             "hand_offs": report.hand_offs,
             "preemptions": report.preemptions,
             "blocking_calls": report.blocking_calls,
+            "collections": report.collections,
             "latency": report.waits.summary(),
         })
     }

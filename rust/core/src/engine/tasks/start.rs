@@ -11,6 +11,9 @@ use crate::runtime::{HandOff, Model, Poller, Slot};
 use crate::sched::Enqueue;
 use std::collections::HashMap;
 
+/// Bytes at which garbage is collected first (Go: the least heap).
+const COLLECT_MIN: u64 = 4 << 20;
+
 impl Run {
     /// Starts the first thread of a process whose tasks a runtime has.
     pub(in crate::engine) fn start_runtime(&mut self, pid: Pid, model: Model, program: Task, share: Share, at: Picos) {
@@ -33,6 +36,8 @@ impl Run {
             monitor_delay: super::sysmon::DELAY_MIN,
             monitor_idle: 0,
             monitor_sleeps: false,
+            collect_at: COLLECT_MIN,
+            unseen: 0,
             report: super::Report::default(),
             model,
         }));

@@ -12,6 +12,9 @@ use crate::runtime::{Slot, Status};
 pub(super) const DELAY_MIN: Picos = Picos::from_nanos(20_000);
 const DELAY_MAX: Picos = Picos::from_nanos(10_000_000);
 
+/// What Linux lets a sleep take longer, to wake several threads at once (PR_SET_TIMERSLACK).
+const TIMER_SLACK: Picos = Picos::from_nanos(50_000);
+
 /// Looks without anything to do before sleeps get longer.
 const IDLE_LOOKS: u32 = 50;
 
@@ -48,7 +51,7 @@ impl Run {
         } else if runtime.monitor_idle > IDLE_LOOKS {
             runtime.monitor_delay = (runtime.monitor_delay * 2).min(DELAY_MAX);
         }
-        let wake = now + runtime.monitor_delay;
+        let wake = now + runtime.monitor_delay + TIMER_SLACK;
         self.tasks[thread.index()].waits = Wait::Time;
         self.sleep_until(thread, wake);
         false
