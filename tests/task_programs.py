@@ -73,7 +73,7 @@ def run(
 
 
 def programs(depth: int) -> st.SearchStrategy[Program]:
-    """Programs whose tasks have tasks of their own up to a depth. They may wait for ever."""
+    """Programs whose tasks have tasks of their own up to a depth, and wait for them. They may wait for ever."""
     times = st.one_of(st.integers(0, 40), st.integers(0, 20_000))
     names = st.sampled_from(["a", "b"])
     # A region that is locked has no other waits in it, so that it ends.
@@ -98,7 +98,7 @@ def programs(depth: int) -> st.SearchStrategy[Program]:
         locked,
     )
     if depth:
-        ops = st.one_of(ops, programs(depth - 1).map(lambda child: task(*child)))
+        ops = st.one_of(ops, programs(depth - 1).map(lambda child: task(*child, JOIN)))
     return st.lists(ops, max_size=7)
 
 

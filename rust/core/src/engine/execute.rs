@@ -25,6 +25,8 @@ pub(super) enum Step {
     Again,
     /// The next instruction, and the thread makes room.
     Yield,
+    /// A task is a thread from now on, and its carrier has ended.
+    Leave,
 }
 
 /// Why the execution of a program stopped.
@@ -51,7 +53,7 @@ impl Run {
             // A touch counts its accesses, and makes at least one.
             self.events += u64::from(!matches!(instruction, Instruction::Touch(_)));
             let step = self.instruction(cpu, tid, instruction, limit)?;
-            if !self.threads[tid.index()].is_alive() {
+            if step == Step::Leave || !self.threads[tid.index()].is_alive() {
                 return Ok(Ran::Ended);
             }
             if step != Step::Again {
@@ -94,7 +96,13 @@ impl Run {
             Instruction::Accept { load, end } => return self.accept(cpu, tid, *load, *end),
             Instruction::Complete(load) => self.complete(cpu, tid, *load),
             Instruction::Task(index) => return self.task(cpu, tid, *index),
-            Instruction::Join(None) if self.tasks_are_processes() => return self.wait(cpu, tid, true),
+            Instruction::Join(None) if self.tasks_are_processes() => {
+                if self.threads[tid.index()].made > 0 {
+                    self.join(cpu, tid, None)?;
+                    return Ok(Step::Again);
+                }
+                return self.wait(cpu, tid, true);
+            }
             Instruction::Join(name) => return self.join(cpu, tid, *name),
             Instruction::YieldNow if self.is_user_task(tid) => return Ok(Step::Yield),
             Instruction::YieldNow => {
@@ -166,8 +174,13 @@ impl Run {
                 let done = self.kernel.exec(pid, name);
                 if self.outcome(cpu, pid, done)?.is_some() {
                     self.regions.remove(&pid);
+                    self.end_runtime(pid);
                     self.end_others(cpu, tid);
                     self.tasks[tid.index()] = Task::new(*entry);
+                    if self.is_task(tid) {
+                        self.become_thread(cpu, tid);
+                        return Ok(Step::Leave);
+                    }
                     // What loading the new space costs is a part of exec.
                     self.cpus[cpu].space = None;
                     self.load_space(cpu, tid);
@@ -318,12 +331,16 @@ impl Run {
             TaskKind::Process => self.child(cpu, tid, ChildKind::Fork, entry),
             TaskKind::Thread => self.make_thread(cpu, tid, index),
             TaskKind::Job | TaskKind::User => {
+                let pid = self.cpus[cpu].pid;
+                if !self.has_runtime(pid) {
+                    return Err(self.problem(pid, "makes a task, and has no runtime under this model".into()));
+                }
                 let task = self.tasks[tid.index()].child(entry);
                 self.make_task(cpu, tid, name, task, stack);
                 Ok(Step::Next)
             }
         };
-        self.note_task(before, self.cpus[cpu].now);
+        self.note_task(tid, before, self.cpus[cpu].now);
         step
     }
 

@@ -6,7 +6,7 @@ use super::run::{Run, RunError};
 use super::task::Wait;
 use crate::base::ConfigError;
 use crate::base::Picos;
-use crate::kernel::{Account, Tid};
+use crate::kernel::{Account, State, Tid};
 use crate::runtime::TaskKind;
 use crate::workload::{ArrivalTimes, Code};
 use serde_json::{Value, json};
@@ -28,7 +28,7 @@ pub(super) struct Requests {
     first: Option<Picos>,
     last: Picos,
     /// Who waits for the next, and until when.
-    waiting: Option<(Tid, Option<Picos>)>,
+    waiting: Vec<(Tid, Option<Picos>)>,
 }
 
 /// What tells the random numbers of tasks from those of threads.
@@ -53,7 +53,7 @@ impl Requests {
                 base: None,
                 first: None,
                 last: Picos::ZERO,
-                waiting: None,
+                waiting: Vec::new(),
             })
         };
         (0..).zip(&code.loads).map(new).collect()
@@ -100,7 +100,7 @@ impl Run {
         requests.base.get_or_insert(now);
         let Some(time) = requests.peek() else {
             if requests.times.is_closed() && requests.in_flight > 0 {
-                requests.waiting = Some((tid, None));
+                requests.waiting.push((tid, None));
                 self.wait_for_request(cpu, tid, load);
                 return Ok(Step::Again);
             }
@@ -108,7 +108,7 @@ impl Run {
             return Ok(Step::Again);
         };
         if time > now {
-            requests.waiting = Some((tid, Some(time)));
+            requests.waiting.push((tid, Some(time)));
             self.wait_for_request(cpu, tid, load);
             self.set_alarm(cpu, tid, time);
             return Ok(Step::Again);
@@ -123,7 +123,7 @@ impl Run {
         let kernel = &self.machine.kernel;
         let call = kernel.syscall_ns + kernel.sync.pipe_read_ns;
         self.cpus[cpu].pay(Account::Syscall, call);
-        self.accepted = Some((load, time));
+        self.accepted.insert(tid, (load, time));
         Ok(Step::Next)
     }
 
@@ -149,12 +149,10 @@ impl Run {
 
     /// Whether who waits for a request is to look again.
     pub(super) fn request_is_due(&mut self, tid: Tid, load: u32, now: Picos) -> bool {
-        let requests = &mut self.loads[load as usize];
-        let is_due = requests.waiting.is_some_and(|(waiting, at)| waiting == tid && at.is_some_and(|at| at <= now));
-        if is_due {
-            requests.waiting = None;
-        }
-        is_due
+        let waiting = &mut self.loads[load as usize].waiting;
+        let is_due = |&(waiting, at): &(Tid, Option<Picos>)| waiting == tid && at.is_some_and(|at| at <= now);
+        let place = waiting.iter().position(is_due);
+        place.map(|place| waiting.remove(place)).is_some()
     }
 
     /// The same of a thread, which waits in the kernel.
@@ -162,9 +160,9 @@ impl Run {
         matches!(waits, Wait::Request(load) if self.request_is_due(tid, load, now))
     }
 
-    /// A task was to be made, maybe for the request that was accepted last; so many threads and tasks existed before.
-    pub(super) fn note_task(&mut self, before: usize, now: Picos) {
-        let request = self.accepted.take();
+    /// A task was to be made, maybe for the request that its maker accepted; so many threads and tasks existed before.
+    pub(super) fn note_task(&mut self, maker: Tid, before: usize, now: Picos) {
+        let request = self.accepted.remove(&maker);
         let Some(task) = self.threads.get_mut(before).filter(|task| task.is_alive()) else {
             if let Some((load, _)) = request {
                 self.loads[load as usize].turn_away(now);
@@ -179,12 +177,18 @@ impl Run {
             let requests = &mut self.loads[load as usize];
             requests.in_flight += 1;
             requests.in_flight_peak = requests.in_flight_peak.max(requests.in_flight);
+            self.answering.insert(Tid(u32::try_from(before).expect("threads are limited")), load);
         }
     }
 
     /// A task has done all, and a request is answered if it was for one.
     pub(super) fn complete(&mut self, cpu: usize, tid: Tid, load: u32) {
         let now = self.cpus[cpu].now;
+        let is_request = (load as usize) < self.loads.len();
+        if is_request && self.answering.remove(&tid).is_none() {
+            // A copy of who answers: the client has had its answer, or will have it.
+            return;
+        }
         let latency = now.saturating_sub(self.threads[tid.index()].created);
         self.task_latencies.note(latency);
         let Some(requests) = self.loads.get_mut(load as usize) else { return };
@@ -193,16 +197,39 @@ impl Run {
         requests.last = requests.last.max(now);
         requests.latency.note(latency);
         requests.answered(now);
-        let (next, waiting) = (requests.peek(), requests.waiting);
-        if let Some((waiting, at)) = waiting {
-            let is_nearer = next.is_some_and(|next| at.is_none_or(|at| next < at));
-            if let Some(next) = next.filter(|_| is_nearer) {
-                self.loads[load as usize].waiting = Some((waiting, Some(next)));
+        self.tell_waiting(cpu, load);
+    }
+
+    /// A thread or a task has ended: the request that it was to answer is turned away.
+    pub(super) fn abandon(&mut self, cpu: usize, tid: Tid) {
+        let Some(load) = self.answering.remove(&tid) else { return };
+        let now = self.cpus[cpu].now;
+        let requests = &mut self.loads[load as usize];
+        requests.in_flight -= 1;
+        requests.turn_away(now);
+        self.tell_waiting(cpu, load);
+    }
+
+    /// A client has its answer: those that wait for requests learn when the next arrives, or that there is none.
+    fn tell_waiting(&mut self, cpu: usize, load: u32) {
+        let requests = &mut self.loads[load as usize];
+        let (next, is_over) = (requests.peek(), requests.in_flight == 0);
+        if requests.waiting.is_empty() {
+            return;
+        }
+        for (waiting, at) in std::mem::take(&mut requests.waiting) {
+            let is_gone = self.is_task(waiting) && self.runtime.is_none();
+            if is_gone || self.threads[waiting.index()].state != State::Waiting {
+                continue;
+            }
+            if let Some(next) = next.filter(|&next| at.is_none_or(|at| next < at)) {
+                self.loads[load as usize].waiting.push((waiting, Some(next)));
                 self.set_alarm(cpu, waiting, next);
-            } else if next.is_none() && at.is_none() && self.loads[load as usize].in_flight == 0 {
+            } else if next.is_none() && at.is_none() && is_over {
                 // Nobody comes any more.
-                self.loads[load as usize].waiting = None;
                 self.wake(waiting, cpu);
+            } else {
+                self.loads[load as usize].waiting.push((waiting, at));
             }
         }
     }

@@ -25,7 +25,7 @@ use crate::workload::scenario::Fidelity;
 use crate::workload::{Code, Instruction, Scenario};
 use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::sync::Arc;
 
 /// How far a cpu may run ahead of the others.
@@ -162,8 +162,10 @@ pub struct Run {
     pub(super) events: u64,
     events_max: u64,
     pub(super) loads: Vec<Requests>,
-    /// The request that was accepted last, and has no task yet: its load, and when it arrived.
-    pub(super) accepted: Option<(u32, Picos)>,
+    /// By who accepted it: a request that has no task yet, its load, and when it arrived.
+    pub(super) accepted: BTreeMap<Tid, (u32, Picos)>,
+    /// Who answers requests, and of which load.
+    pub(super) answering: HashMap<Tid, u32>,
     /// Tasks so far, and from when each was made, or its request arrived, to its end.
     pub(super) tasks_made: u32,
     pub(super) task_latencies: Latencies,
@@ -285,7 +287,8 @@ impl Run {
             events_max: options.events_max,
             entries,
             loads,
-            accepted: None,
+            accepted: BTreeMap::new(),
+            answering: HashMap::new(),
             tasks_made: 0,
             task_latencies: Latencies::default(),
             runtime: None,

@@ -99,6 +99,7 @@ impl Run {
         }
         self.unlink(tid);
         self.terminate(tid, self.cpus[cpu].now);
+        self.abandon(cpu, tid);
         self.announce_end(cpu, tid);
     }
 
@@ -138,6 +139,7 @@ impl Run {
     }
 
     fn end_from_outside(&mut self, tid: Tid, cpu: usize, now: Picos) {
+        self.abandon(cpu, tid);
         let state = self.threads[tid.index()].state;
         let Thread { home, role, .. } = self.threads[tid.index()];
         let home = usize::from(home);

@@ -189,6 +189,7 @@ impl Run {
         let runtime = self.runtime();
         if let Some(slot) = runtime.discipline.claim(None) {
             runtime.give_slot(id, slot);
+            self.wake_monitor(cpu);
             return Found::Something;
         }
         let now = self.cpus[cpu].now;
@@ -256,6 +257,7 @@ impl Run {
         }
         if let Some(slot) = runtime.discipline.claim(carrier.last_slot) {
             runtime.give_slot(id, slot);
+            self.wake_monitor(cpu);
             return;
         }
         self.unmount(cpu, id, State::Ready);

@@ -93,5 +93,7 @@ pub(super) struct Runtime {
     collect_at: u64,
     /// Timers that the thread for time has not seen.
     unseen: u64,
+    /// It has met the limit of threads.
+    is_at_limit: bool,
     report: Report,
 }

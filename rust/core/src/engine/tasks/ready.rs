@@ -5,7 +5,7 @@ use crate::base::Picos;
 use crate::engine::run::Run;
 use crate::engine::task::{Task, Wait};
 use crate::kernel::{Account, Role, State, Thread, Tid};
-use crate::runtime::{Push, RuntimeConfig, Slot};
+use crate::runtime::{Push, RuntimeConfig, Slot, Status};
 
 /// Bytes of a page.
 const PAGE: u64 = 4096;
@@ -129,7 +129,12 @@ impl Run {
         let runtime = self.runtime();
         let id = if runtime.model.is_bound { runtime.slots[slot.index()].carrier } else { runtime.parked.pop() };
         let Some(id) = id else {
-            self.add_carrier(Some(cpu), Some(slot));
+            if self.finds_carrier() {
+                self.add_carrier(Some(cpu), Some(slot));
+            } else {
+                // Whoever comes back from a call takes it.
+                self.runtime().discipline.slots_mut().set(slot, Status::Idle);
+            }
             return;
         };
         if runtime.model.is_bound {
@@ -153,13 +158,21 @@ impl Run {
         self.wake_monitor(cpu);
     }
 
+    /// Whether a slot finds a carrier: one that waits for work, or a new one. That there is none is told once.
+    pub(super) fn finds_carrier(&mut self) -> bool {
+        let limit = self.machine.kernel.threads_max.min(self.runtime().model.threads_max);
+        let runtime = self.runtime();
+        if !runtime.parked.is_empty() || runtime.carriers.len() < limit as usize {
+            return true;
+        }
+        if !std::mem::replace(&mut runtime.is_at_limit, true) {
+            self.kernel.note(format!("the runtime may not make another thread: it has {limit}"));
+        }
+        false
+    }
+
     /// Makes a thread that carries tasks. Who runs on the cpu pays, if anybody.
     pub(super) fn add_carrier(&mut self, cpu: Option<usize>, slot: Option<Slot>) {
-        let limit = self.machine.kernel.threads_max.min(self.runtime().model.threads_max);
-        if self.runtime().carriers.len() >= limit as usize {
-            self.kernel.note(format!("the runtime may not make another thread: it has {limit}"));
-            return;
-        }
         let tid = self.add_runtime_thread(Role::Carrier, cpu);
         self.enrol(tid, slot);
     }

@@ -6,7 +6,7 @@ use crate::base::Picos;
 use crate::engine::run::Run;
 use crate::engine::task::Task;
 use crate::engine::threads::Group;
-use crate::kernel::{Pid, Role, Share, Thread, Tid};
+use crate::kernel::{Pid, Role, Share, State, Thread, Tid};
 use crate::runtime::{HandOff, Model, Poller, Slot};
 use crate::sched::Enqueue;
 use std::collections::HashMap;
@@ -17,7 +17,12 @@ const COLLECT_MIN: u64 = 4 << 20;
 impl Run {
     /// Starts the first thread of a process whose tasks a runtime has.
     pub(in crate::engine) fn start_runtime(&mut self, pid: Pid, model: Model, program: Task, share: Share, at: Picos) {
-        let slots = model.workers.unwrap_or_else(|| u16::try_from(self.cpus.len()).expect("at most 64 cpus"));
+        let mut slots = model.workers.unwrap_or_else(|| u16::try_from(self.cpus.len()).expect("at most 64 cpus"));
+        let limit = self.machine.kernel.threads_max.min(model.threads_max);
+        if model.is_bound && u32::from(slots) > limit {
+            self.kernel.note(format!("the runtime may make {limit} threads, fewer than its {slots} workers"));
+            slots = u16::try_from(limit).expect("it is less than what fits");
+        }
         let discipline = model.queues.discipline(slots, self.seed);
         let (main_is_task, is_bound) = (model.main_is_task, model.is_bound);
         let has_monitor = model.hand_off == HandOff::Monitor || model.preempt_after_ns.is_some();
@@ -38,6 +43,7 @@ impl Run {
             monitor_sleeps: false,
             collect_at: COLLECT_MIN,
             unseen: 0,
+            is_at_limit: false,
             report: super::Report::default(),
             model,
         }));
@@ -76,9 +82,26 @@ impl Run {
         }
     }
 
+    /// Whether the tasks of a process have a runtime.
+    pub(in crate::engine) fn has_runtime(&self, pid: Pid) -> bool {
+        self.runtime.as_ref().is_some_and(|runtime| runtime.pid == pid)
+    }
+
+    /// A task has called exec: it is the only thread of its process, and its carrier is gone.
+    pub(in crate::engine) fn become_thread(&mut self, cpu: usize, task: Tid) {
+        self.stop(cpu, task, State::Ready);
+        let thread = &mut self.threads[task.index()];
+        (thread.role, thread.carrier) = (Role::Thread, Tid::NONE);
+        self.alive += 1;
+        let state = &mut self.cpus[cpu];
+        (state.space, state.active) = (None, state.running.expect("its carrier ran"));
+        let now = state.now;
+        self.make_ready(task, Enqueue::New, now, Some(cpu));
+    }
+
     /// The process of a runtime has ended.
     pub(in crate::engine) fn end_runtime(&mut self, pid: Pid) {
-        if self.runtime.as_ref().is_some_and(|runtime| runtime.pid == pid) {
+        if self.has_runtime(pid) {
             self.ended_runtime = self.runtime.take();
         }
     }

@@ -90,6 +90,10 @@ impl Run {
         if !runtime.discipline.has_work(slot) && has_others && !is_long {
             return false;
         }
+        if !self.finds_carrier() {
+            return false;
+        }
+        let runtime = self.runtime();
         runtime.slots[slot.index()].calls += 1;
         self.take_slot(cpu, slot);
         true
