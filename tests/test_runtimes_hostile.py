@@ -247,6 +247,7 @@ def test_tasks_that_wait_for_one_another_are_told(model: str) -> None:
         ({"go": {"costs": {"switch": 1}}}, "model.go.costs.switch: unknown field"),
         ({"go": {"costs": {"switch_ns": -1}}}, "model.go.costs.switch_ns: "),
         ({"go": {"queues": {"capacity": 1}}}, "model.go.queues"),
+        ({"thread-pool": {"queues": {"capacity": 0}}}, "model.thread-pool.queues.capacity: must be at least 1, got 0"),
         ({"go": 3}, "model: must be the name of a model, or a table with one such name"),
         ({"go": {}, "java": {}}, "model: must be the name of a model, or a table with one such name"),
     ],

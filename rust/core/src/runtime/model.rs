@@ -102,7 +102,8 @@ impl Model {
         if self.tasks_max == 0 {
             return Err(ConfigError::new("tasks_max", "must be at least 1", 0));
         }
-        Ok(())
+        let below = |error: ConfigError| ConfigError { path: format!("queues.{}", error.path), ..error };
+        self.queues.check().map_err(below)
     }
 }
 
