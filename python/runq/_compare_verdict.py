@@ -12,6 +12,9 @@ __all__ = ["verdict"]
 # Rates that differ by less are equal.
 _EQUAL = 0.02
 
+# Parts of the time that a task takes which are worth telling.
+_TOLD = 0.002
+
 # Accounts as sentences name them.
 _NAMES = {
     "user": "computing",
@@ -65,7 +68,8 @@ def _who(
     else:
         second = min(others, key=lambda row: (row not in able, row.latency_ns["p99"]))
         more = second.latency_ns["p99"] / winner.latency_ns["p99"]
-        text += f", {_times(more)} lower than {second.model}'s"
+        lower = f"{_times(more)} lower than" if more >= 1.005 else "as low as"
+        text += f", {lower} {second.model}'s"
     behind = [row for row in rows if row not in able]
     if behind:
         worst = min(behind, key=lambda row: row.throughput_per_s)
@@ -78,8 +82,13 @@ def _who(
 
 def _take(winner: "ModelRow", near: "list[ModelRow]") -> str:
     most = max(near, key=lambda row: row.cpu_ns_per_task)
-    more = most.cpu_ns_per_task / winner.cpu_ns_per_task - 1
-    return f"need up to {100 * more:.0f} % more time of cpus ({most.model})"
+    more = round(100 * (most.cpu_ns_per_task / winner.cpu_ns_per_task - 1))
+    alone = len(near) == 2  # the winner and one other
+    if more < 1:
+        return f"{'takes' if alone else 'take'} as much time of cpus"
+    if alone:
+        return f"needs {more} % more time of cpus"
+    return f"need up to {more} % more time of cpus ({most.model})"
 
 
 def _why(rows: "list[ModelRow]", winner: "ModelRow") -> str:
@@ -89,7 +98,11 @@ def _why(rows: "list[ModelRow]", winner: "ModelRow") -> str:
         return ""
     own, theirs = _per_task(winner), _per_task(other)
     excess = sorted(((theirs.get(name, 0.0) - own.get(name, 0.0), name) for name in theirs), reverse=True)
-    parts = [f"{duration_text(time)} of {_NAMES[name]}" for time, name in excess[:2] if time > 0 and name in _NAMES]
+    parts = [
+        f"{duration_text(time)} of {_NAMES[name]}"
+        for time, name in excess[:2]
+        if time >= _TOLD * other.cpu_ns_per_task and name in _NAMES
+    ]
     if not parts:
         return ""
     ratio = other.cpu_ns_per_task / winner.cpu_ns_per_task
@@ -112,10 +125,12 @@ def _what_if(comparison: "Comparison", able: "list[ModelRow]", winner: "ModelRow
     most = max(able, key=lambda row: capacity[row.model])
     full = capacity[winner.model]
     if capacity[most.model] <= 1.005 * full:
-        return f"No other overtakes it at a higher load: its cpus are full at about {full:,.0f}/s, the most of all."
+        return (
+            f"As far as cpus go, no other overtakes it: they are full at about {full:,.0f}/s under it, the most of all."
+        )
     return (
-        f"From about {full:,.0f}/s on {most.model} would win: the cpus of {winner.model} are full there, "
-        f"those of {most.model} at about {capacity[most.model]:,.0f}/s."
+        f"As far as cpus go, from about {full:,.0f}/s on {most.model} would win: they are full there under "
+        f"{winner.model}, and at about {capacity[most.model]:,.0f}/s under {most.model}."
     )
 
 

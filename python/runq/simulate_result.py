@@ -28,6 +28,7 @@ __all__ = [
     "Scheduling",
     "SimulateResult",
     "Stuck",
+    "TaskPlace",
     "Waits",
     "processes_text",
 ]
@@ -176,6 +177,30 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     blocking_calls: int
     collections: int = 0
     latency: Latency
+
+
+class TaskPlace(msgspec.Struct, frozen=True, kw_only=True):
+    """A task at a time.
+
+    Attributes:
+        task: its number, from 0 in the order in which tasks were made.
+        name: what its program calls it.
+        state: `new`, `ready`, `running`, `waiting` or `terminated`.
+        worker: the worker of the runtime that runs it; None without one.
+        thread: the thread that runs it or waits with it, by its number in `result.threads`; None while it has none.
+        cpu: the cpu that it runs on; None while it does not.
+        created_ns: when it was made, or its request arrived.
+        waits_for: what it waits for.
+    """
+
+    task: int
+    name: str | None
+    state: str
+    worker: int | None
+    thread: int | None
+    cpu: int | None
+    created_ns: float
+    waits_for: str | None
 
 
 class Scheduling(msgspec.Struct, frozen=True, kw_only=True):
@@ -456,6 +481,24 @@ class SimulateResult(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         """
         return processes_at(self.config, self.scenario, self.seed, at_ns)
 
+    def tasks_at(self, at_ns: float) -> list[TaskPlace]:
+        """All tasks that exist at a time, and on which worker, thread and cpu each is. Simulates again up to there."""
+        return tasks_at(self.config, self.scenario, self.seed, at_ns)
+
+    def where(self, task: int, at_ns: float) -> TaskPlace | None:
+        """Where a task is at a time; None if it has not been made by then. Simulates again up to there.
+
+        Tasks are numbered as they are made, from 0.
+
+        >>> import runq
+        >>> r = runq.simulate("sleepers", model="go", tasks=3)
+        >>> place = r.where(2, at_ns=50e6)
+        >>> place.state, place.waits_for
+        ('waiting', 'a time')
+        """
+        found = tasks_at(self.config, self.scenario, self.seed, at_ns, task)
+        return found[0] if found else None
+
     def to_dict(self) -> dict[str, Any]:
         """Everything as dicts, lists and numbers: what `--json` prints."""
         tree: dict[str, Any] = {
@@ -547,6 +590,12 @@ def result_of(done: "_core.Simulated", scenario: Scenario, machine: Machine, see
     )
 
 
+def tasks_at(machine: Machine, scenario: Scenario, seed: int, at_ns: float, task: int | None = None) -> list[TaskPlace]:
+    """The tasks of a scenario at a time, or the one of that number."""
+    rows = _core.tasks_at(machine.to_json(), scenario.to_json(), options_json(seed), at_ns, task)
+    return msgspec.json.decode(rows, type=list[TaskPlace])
+
+
 def processes_at(machine: Machine, scenario: Scenario, seed: int, at_ns: float) -> list[Process]:
     """All processes of a scenario at a time."""
     rows = _core.processes_at(machine.to_json(), scenario.to_json(), options_json(seed), at_ns)
@@ -556,6 +605,30 @@ def processes_at(machine: Machine, scenario: Scenario, seed: int, at_ns: float) 
 def options_json(seed: int, *, races: bool = False) -> str:
     """The options of a run."""
     return msgspec.json.encode({"seed": seed, "races": races}).decode()
+
+
+def tasks_text(places: "list[TaskPlace]") -> str:
+    """A table of tasks and where they are."""
+    from runq._table import table
+
+    def some(value: object) -> str:
+        return "-" if value is None else str(value)
+
+    header = ("task", "name", "state", "worker", "thread", "cpu", "since", "waits for")
+    rows = [
+        (
+            str(place.task),
+            place.name or "",
+            place.state,
+            some(place.worker),
+            some(place.thread),
+            some(place.cpu),
+            f"{place.created_ns / 1e6:,.3f} ms",
+            place.waits_for or "",
+        )
+        for place in places
+    ]
+    return table(header, rows) if rows else "no tasks"
 
 
 def processes_text(processes: "list[Process]") -> str:

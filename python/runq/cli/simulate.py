@@ -12,9 +12,9 @@ from runq.machine import Machine
 from runq.replay import load_machine
 from runq.scenario import Scenario, split_assignment
 from runq.service_scenario import ServiceScenario
-from runq.simulate import DEFAULT_MACHINE, load_any, scenario_name, with_outcome
+from runq.simulate import DEFAULT_MACHINE, load_any, scenario_name, with_model, with_outcome
 from runq.simulate import simulate as simulate_scenario
-from runq.simulate_result import processes_at, processes_text
+from runq.simulate_result import processes_at, processes_text, tasks_at, tasks_text
 
 __all__ = ["is_path", "load", "machine_option", "ps", "scenarios", "set_option", "simulate", "split"]
 
@@ -96,18 +96,35 @@ def simulate(
 @click.argument("scenario")
 @click.option("--at-ns", type=float, required=True, metavar="T", help="When to look, in ns from the start.")
 @machine_option
+@click.option("--model", metavar="NAME[:WORKERS]", help="What tasks are: go, thread-pool:200, ...; threads if absent.")
+@click.option("--tasks", is_flag=True, help="List tasks instead: on which worker, thread and cpu each is.")
 @set_option
 @click.option("--seed", default=0, metavar="N", help="Seed of everything random.")
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON.")
-def ps(scenario: str, at_ns: float, machine: str, assignments: tuple[str, ...], seed: int, as_json: bool) -> None:
+def ps(
+    scenario: str,
+    at_ns: float,
+    machine: str,
+    model: str | None,
+    tasks: bool,
+    assignments: tuple[str, ...],
+    seed: int,
+    as_json: bool,
+) -> None:
     """List the processes of SCENARIO as they are at a time: a tree by parents, with state, memory and faults.
 
     \b
     Examples:
       runq ps address-space --at-ns 1300000
       runq ps snapshot --at-ns 1e8 --json
+      runq ps web-service --model go --at-ns 1.5e7 --tasks
     """
-    chosen, built, _ = load(scenario, machine, assignments)
+    chosen, loaded, _ = load(scenario, machine, assignments)
+    built = with_model(loaded, model) if isinstance(loaded, Scenario) else loaded
+    if tasks:
+        places = tasks_at(chosen, built, seed, at_ns)
+        click.echo(msgspec.json.encode(places).decode() if as_json else tasks_text(places))
+        return
     rows = processes_at(chosen, built, seed, at_ns)
     click.echo(msgspec.json.encode(rows).decode() if as_json else processes_text(rows))
 

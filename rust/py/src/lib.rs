@@ -45,7 +45,7 @@ mod _core {
     #[pymodule_export]
     use super::service::{service_contention, service_simulate};
     #[pymodule_export]
-    use super::simulate::{Simulated, page_replacement, processes_at, simulate};
+    use super::simulate::{Simulated, page_replacement, processes_at, simulate, tasks_at};
     #[pymodule_export]
     use super::sweep::{SweepPool, SweepTrace};
     #[pymodule_export]

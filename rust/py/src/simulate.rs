@@ -110,6 +110,25 @@ pub fn processes_at(py: Python<'_>, machine: &str, scenario: &str, options: &str
     Ok(Value::Array(processes.into_iter().map(|process| kernel.row(process)).collect()).to_string())
 }
 
+/// The tasks of a scenario at a time, or the one of that number, as JSON.
+#[pyfunction]
+#[pyo3(signature = (machine, scenario, options, at_ns, task = None))]
+pub fn tasks_at(
+    py: Python<'_>,
+    machine: &str,
+    scenario: &str,
+    options: &str,
+    at_ns: f64,
+    task: Option<u32>,
+) -> PyResult<String> {
+    let at = Picos::from_nanos_f64(at_ns)
+        .ok_or_else(|| Failure::from(ConfigError::new("at_ns", "must be 0 to 1e14", at_ns)))?;
+    let mut run = py.detach(|| new_run(machine, scenario, options, None))?;
+    drive(py, &mut run, at, None, &Failed::default())?;
+    run.catch_up_to(at);
+    Ok(Value::Array(run.task_rows(task)).to_string())
+}
+
 /// Page replacement on a reference string: frames, hits and faults for each number of frames.
 #[pyfunction]
 pub fn page_replacement(

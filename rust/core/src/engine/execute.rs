@@ -429,6 +429,9 @@ impl Run {
         if maker == Tid::NONE || range.region != "stack" {
             return self.range(pid, range);
         }
+        if self.is_task(tid) {
+            return Err(self.problem(pid, "touches the stack of a task, which the runtime keeps elsewhere".into()));
+        }
         let guard = if stack > 0 {
             stack
         } else {

@@ -6,7 +6,7 @@ use super::run::{Run, RunError};
 use super::task::Wait;
 use crate::base::ConfigError;
 use crate::base::Picos;
-use crate::kernel::{Account, State, Tid};
+use crate::kernel::{Account, State, Thread, Tid};
 use crate::runtime::TaskKind;
 use crate::workload::{ArrivalTimes, Code};
 use serde_json::{Value, json};
@@ -33,6 +33,11 @@ pub(super) struct Requests {
 
 /// What tells the random numbers of tasks from those of threads.
 const TASK_STREAMS: u32 = 1 << 31;
+
+/// The number of a thread or a task among those that programs made as tasks.
+pub(super) fn task_number(thread: &Thread) -> Option<u32> {
+    (thread.stream >= TASK_STREAMS).then(|| thread.stream - TASK_STREAMS)
+}
 
 impl Requests {
     /// The loads of a program, from their first requests on.

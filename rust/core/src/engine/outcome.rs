@@ -140,9 +140,10 @@ impl Run {
         }
         let name = |names: &[String], index: u32| names.get(index as usize).cloned().unwrap_or_default();
         match self.tasks[tid.index()].waits {
-            Wait::Nothing | Wait::Time | Wait::Mounted | Wait::Work | Wait::Poll | Wait::Block | Wait::Input => {
-                "nothing".to_owned()
-            }
+            Wait::Nothing | Wait::Mounted | Wait::Work | Wait::Poll => "nothing".to_owned(),
+            Wait::Time => "a time".to_owned(),
+            Wait::Block => "the end of a call".to_owned(),
+            Wait::Input => "input".to_owned(),
             Wait::Request(_) => "a request".to_owned(),
             Wait::Child | Wait::Vfork => "a child".to_owned(),
             Wait::Join(None) => "the threads that it made".to_owned(),

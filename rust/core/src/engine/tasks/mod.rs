@@ -7,6 +7,7 @@
 
 mod carry;
 mod due;
+mod look;
 mod mount;
 mod poll;
 mod ready;

@@ -1,0 +1,46 @@
+//! Where tasks are: on which worker, which thread and which cpu.
+
+use crate::engine::loads::task_number;
+use crate::engine::run::Run;
+use crate::kernel::{Role, State, Tid};
+use serde_json::{Value, json};
+
+impl Run {
+    /// The tasks that have not ended as they are now, or the one of that number: its state, what it waits for, and where
+    /// it runs, whatever a task is under the model.
+    pub fn task_rows(&self, only: Option<u32>) -> Vec<Value> {
+        let tasks = (0..).map(Tid).zip(&self.threads).filter_map(|(tid, thread)| {
+            let number = task_number(thread)?;
+            let is_asked = only.map_or(thread.is_alive(), |only| only == number);
+            is_asked.then(|| self.task_row(tid, number))
+        });
+        tasks.collect()
+    }
+
+    fn task_row(&self, tid: Tid, number: u32) -> Value {
+        let thread = &self.threads[tid.index()];
+        // A task in user space is on a thread as long as that carries it.
+        let carrier = match thread.role {
+            Role::Task => {
+                Some(thread.carrier).filter(|&carrier| carrier != Tid::NONE && self.mounted(carrier) == Some(tid))
+            }
+            _ => Some(tid).filter(|_| thread.is_alive()),
+        };
+        let cpu = carrier.and_then(|carrier| self.cpus.iter().position(|cpu| cpu.running == Some(carrier)));
+        let slot = carrier.and_then(|carrier| {
+            let runtime = self.runtime.as_ref()?;
+            runtime.carriers[*runtime.by_tid.get(&carrier)? as usize].slot
+        });
+        let waits = (thread.state == State::Waiting).then(|| self.what_it_waits_for(tid));
+        json!({
+            "task": number,
+            "name": self.code.names.get(thread.name as usize),
+            "state": thread.state,
+            "worker": slot.map(|slot| slot.0),
+            "thread": carrier.map(|carrier| carrier.0),
+            "cpu": cpu,
+            "created_ns": thread.created,
+            "waits_for": waits,
+        })
+    }
+}
