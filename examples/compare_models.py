@@ -1,7 +1,7 @@
 """A shop under six execution models: the example of README.md.
 
-A request computes, asks a database, and writes to a log in a call that blocks: threads, and Go, which makes more of
-them, do not mind; event loops and the workers of Tokio and Java stand still meanwhile.
+A request computes, asks a database, and writes to a log in a call that blocks: threads do not mind; event loops and the
+workers of Tokio, Java and Go stand still meanwhile, since the call is over before Go's monitor has seen it twice.
 """
 
 import runq

@@ -64,9 +64,8 @@ def test_the_program_lists_tasks() -> None:
     )
 
 
-def test_a_task_that_touches_its_stack_is_told() -> None:
+def test_a_task_may_touch_its_stack() -> None:
     touch = {"op": "touch", "region": "stack"}
     program = [{"op": "task", "stack": "4KiB", "child": [touch]}, {"op": "join"}]
     scenario = runq.Scenario(name="stack", processes=[runq.ProcessSpec("p", program)])
-    with pytest.raises(runq.SimulationError, match="stack of a task"):
-        runq.simulate(scenario, MACHINE, "go")
+    assert runq.simulate(scenario, MACHINE, "go").log == ()
