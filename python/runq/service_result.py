@@ -1,15 +1,17 @@
 """What the run of a service tells: totals, latencies, how the dependency fared, and a time series."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
 from runq import _core
 from runq._table import table
 from runq.service_scenario import ServiceScenario
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 __all__ = ["Dependency", "Latencies", "ServiceResult", "ServiceTotals", "run_service"]
 
@@ -143,7 +145,7 @@ class ServiceResult(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     latency_ns: Latencies
     dependency: Dependency
     stampede: int | None
-    series: dict[str, NDArray[np.int64]]
+    series: "dict[str, NDArray[np.int64]]"
     outcome: dict[str, Any]
     digest: str
     events: int
@@ -188,6 +190,8 @@ def run_service(
     scenario: ServiceScenario, seed: int, progress: Callable[[float, int], object] | None = None
 ) -> ServiceResult:
     """Runs a service."""
+    import numpy as np
+
     text, seconds = _core.service_simulate(scenario.to_json(), seed, progress=progress)
     tree = msgspec.json.decode(text, type=_Tree)
     return ServiceResult(

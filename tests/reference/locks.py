@@ -21,7 +21,8 @@ class Lock:
     is_starving: bool = False
     somebody_is_awake: bool = False
     waiting: list[Thread] = field(default_factory=list)
-    readers: dict[Thread, int] = field(default_factory=dict)
+    # Since when each reads: as often as it has taken the lock, in the order in which it has.
+    readers: dict[Thread, list[int]] = field(default_factory=dict)
     readers_waiting: set[Thread] = field(default_factory=set)
     users: set[int] = field(default_factory=set)
     acquisitions: int = 0
@@ -132,7 +133,7 @@ class LocksOnOneCpu(OneCpu):
         self.awake.discard(thread)
         self.has_slept.discard(thread)
         if reads:
-            lock.readers[thread] = self.now
+            lock.readers.setdefault(thread, []).append(self.now)
         else:
             assert lock.holder is None, "a lock has one holder"
             lock.holder, lock.taken = thread, self.now
@@ -306,8 +307,11 @@ class LocksOnOneCpu(OneCpu):
         self.sleep(thread, ("lock", lock.name))
 
     def unlock_shared(self, thread: Thread, lock: Lock) -> None:
-        since = lock.readers.pop(thread, None)
-        if since is None:
+        if thread in lock.readers:
+            since = lock.readers[thread].pop(0)
+            if not lock.readers[thread]:
+                del lock.readers[thread]
+        else:
             assert lock.holder is thread
             since, lock.holder = lock.taken, None
         self.pay_word(thread, lock, is_second=True)
