@@ -1,17 +1,13 @@
 """What the run of a service tells: totals, latencies, how the dependency fared, and a time series."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from runq import _core
 from runq._table import table
 from runq.service_scenario import ServiceScenario
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 __all__ = ["Dependency", "Latencies", "ServiceResult", "ServiceTotals", "run_service"]
 
@@ -145,7 +141,7 @@ class ServiceResult(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     latency_ns: Latencies
     dependency: Dependency
     stampede: int | None
-    series: "dict[str, NDArray[np.int64]]"
+    series: dict[str, Any]
     outcome: dict[str, Any]
     digest: str
     events: int
