@@ -1,9 +1,11 @@
 //! Executing a program: one instruction after the other, until time is up or the process cannot go on.
 
 use super::cpu::Limit;
+use super::error::RunError;
 use super::measure::{ForkRecord, Outside};
+use super::prepare::share;
 use super::races::Object;
-use super::run::{Run, RunError, share};
+use super::run::Run;
 use super::task::{Task, Wait};
 use crate::base::Picos;
 use crate::kernel::{Account, KernelError, MapCall, Pid, Thread, Tid};

@@ -1,8 +1,9 @@
 //! Requests: when they arrive, who is told, and how long each takes from there to its end.
 
+use super::error::RunError;
 use super::execute::Step;
 use super::latency::Latencies;
-use super::run::{Run, RunError};
+use super::run::Run;
 use super::task::Wait;
 use crate::base::ConfigError;
 use crate::base::Picos;

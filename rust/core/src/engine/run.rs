@@ -3,11 +3,14 @@
 use super::addresses::Addresses;
 use super::books::Books;
 use super::cpu::{Cpu, Limit};
+use super::error::RunError;
 use super::footprints::Footprints;
 use super::latency::Latencies;
 use super::loads::Requests;
 use super::locks::Locks;
 use super::measure::{ForkRecord, Measure, Waits};
+use super::options::RunOptions;
+use super::prepare::{check_affinities, share, tasks_of};
 use super::queues::Queues;
 use super::races::Races;
 use super::sync::{Named, Pipe, Semaphore};
@@ -16,14 +19,12 @@ use super::tasks::Runtime;
 use super::threads::Group;
 use super::words::Words;
 use crate::base::{ConfigError, Picos};
-use crate::kernel::{Account, INIT, Kernel, KernelError, KernelOptions, Ledger, Pid, Share, State, Thread, Tid};
+use crate::kernel::{Account, INIT, Kernel, KernelError, KernelOptions, Pid, Share, State, Thread, Tid};
 use crate::memory::Causes;
 use crate::memory::config::MachineConfig;
 use crate::sched::Scheduler;
-use crate::workload::code::Attributes;
 use crate::workload::scenario::Fidelity;
-use crate::workload::{Code, Instruction, Scenario};
-use serde::{Deserialize, Serialize};
+use crate::workload::{Code, Scenario};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::sync::Arc;
@@ -36,77 +37,6 @@ const WINDOW_FOOTPRINT: Picos = Picos::from_nanos(20_000);
 
 /// Processes at the start of a scenario.
 const PROCESSES_MAX: u32 = 1 << 20;
-
-/// Steps after which a run is given up, if nothing else is said: hours of simulation.
-const EVENTS_MAX: u64 = 100_000_000_000;
-
-/// What is said beside machine and scenario.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct RunOptions {
-    /// Of all random numbers.
-    pub seed: u64,
-    /// Whether misses are told apart by cause, where memory is simulated. Changes no other number.
-    pub causes: bool,
-    /// Steps after which the run is an error.
-    pub events_max: u64,
-    /// Whether races are looked for. Changes no other number.
-    pub races: bool,
-}
-
-impl Default for RunOptions {
-    fn default() -> Self {
-        Self { seed: 0, causes: true, events_max: EVENTS_MAX, races: false }
-    }
-}
-
-/// A scenario that cannot be run, or not to its end.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RunError {
-    /// The scenario or the machine breaks a rule.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// The kernel cannot start.
-    #[error(transparent)]
-    Kernel(#[from] KernelError),
-    /// It goes on for too long.
-    #[error("{name} runs for more than {} s of simulated time", Picos::RUN_MAX.nanos() / 1e9)]
-    Time {
-        /// The scenario.
-        name: String,
-    },
-    /// It takes too many steps.
-    #[error("{name} takes more than {events} events, and is at {at} by then")]
-    Events {
-        /// The scenario.
-        name: String,
-        /// The limit.
-        events: u64,
-        /// How far it is.
-        at: Picos,
-    },
-    /// The policy leaves threads waiting.
-    #[error("the policy picks nobody at {at}, though {waiting} wait")]
-    Stuck {
-        /// When.
-        at: Picos,
-        /// How many wait.
-        waiting: u64,
-    },
-    /// The machine is a guest, and its host has no memory left.
-    #[error("the host has no memory left for the guest: {} frames are in use", .0.frames)]
-    Host(crate::memory::OutOfMemory),
-    /// A program names what is not there.
-    #[error("process {pid} ({name}): {problem}")]
-    Program {
-        /// The process.
-        pid: Pid,
-        /// What it runs.
-        name: String,
-        /// What is wrong.
-        problem: String,
-    },
-}
 
 /// A process that starts later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -593,64 +523,6 @@ impl Run {
         self.sleepers.push(Reverse((time, self.sequence, tid)));
     }
 
-    /// Takes what calls have cost, whom they ended and woke, and which cpus they interrupted.
-    pub(super) fn settle(&mut self, cpu: usize) {
-        let bill = self.kernel.take_bill();
-        self.cpus[cpu].spend(&bill);
-        let shootdowns = self.kernel.take_shootdowns();
-        for shootdown in &shootdowns {
-            if shootdown.pages.is_none() && self.kernel.vm().users(shootdown.space) == 0 {
-                for other in &mut self.cpus {
-                    other.asids.forget(shootdown.space);
-                    other.space = other.space.filter(|&space| space != shootdown.space);
-                }
-            }
-        }
-        if let Some(memory) = &mut self.memory {
-            memory.shoot_down(&shootdowns);
-        }
-        if let Some(footprints) = &mut self.footprints {
-            footprints.shoot_down(&self.kernel, &shootdowns);
-        }
-        for pid in self.kernel.take_ended() {
-            self.end_runtime(pid);
-            self.end_group(pid, cpu);
-            self.regions.remove(&pid);
-        }
-        for pid in self.kernel.take_woken() {
-            self.wake_parent(pid, cpu);
-        }
-        let receive = self.machine.kernel.shootdown.ipi_receive_ns;
-        for other in self.kernel.take_interrupted() {
-            self.catch_up(other, self.cpus[cpu].now);
-            self.cpus[other].spend(&Ledger::of(Account::Interrupt, receive));
-        }
-    }
-
-    /// Puts what a cpu spent for who runs into the books of its process.
-    pub(super) fn book(&mut self, cpu: usize) {
-        let state = &mut self.cpus[cpu];
-        let spent = std::mem::take(&mut state.unbooked);
-        if spent.total() > Picos::ZERO {
-            self.kernel.account(state.pid, spent);
-        }
-    }
-
-    /// Shows processes as `ps` has them: what their first threads do, and all that they have cost.
-    pub(super) fn show(&mut self) {
-        for cpu in 0..self.cpus.len() {
-            self.book(cpu);
-        }
-        for (&pid, group) in &self.groups {
-            let (thread, task) = (&self.threads[group.first.index()], &self.tasks[group.first.index()]);
-            if let Some(process) = self.kernel.process_mut(pid).filter(|process| process.is_alive()) {
-                process.program_counter = task.next;
-                process.registers.clone_from(&task.loops);
-                process.state = thread.state;
-            }
-        }
-    }
-
     /// Gives back what only a run that goes on needs.
     pub(super) fn let_go(&mut self) {
         self.queues = Queues::new(Vec::new());
@@ -669,53 +541,4 @@ impl Run {
 /// What a cpu may be later than another and still be the first.
 fn tie(cpu: usize, other: usize) -> Picos {
     Picos(u64::from(cpu < other))
-}
-
-/// What a scheduler is told: what is said, and the rest as it is of the maker.
-pub(super) fn share(maker: Share, attributes: &Attributes) -> Share {
-    Share {
-        nice: attributes.nice.unwrap_or(maker.nice),
-        tickets: attributes.tickets.unwrap_or(maker.tickets),
-        priority: attributes.priority.unwrap_or(maker.priority),
-        affinity: attributes.affinity.unwrap_or(maker.affinity),
-    }
-}
-
-/// Whether some thread may not run everywhere; all may run somewhere.
-fn check_affinities(machine: &MachineConfig, attributes: &[Attributes], code: &Code) -> Result<bool, ConfigError> {
-    let all = if machine.cpus >= 64 { u64::MAX } else { (1 << machine.cpus) - 1 };
-    let of_processes =
-        attributes.iter().enumerate().map(|(index, each)| (format!("processes[{index}].affinity"), each));
-    let is_thread = |instruction: &&Instruction| matches!(instruction, Instruction::Thread(_));
-    debug_assert_eq!(code.instructions.iter().filter(is_thread).count(), code.threads.len(), "one entry each");
-    let of_threads = code.threads.iter().map(|thread| ("the affinity of a thread".to_owned(), &thread.attributes));
-    let mut has_affinity = false;
-    for (path, attributes) in of_processes.chain(of_threads) {
-        let Some(mask) = attributes.affinity else { continue };
-        if mask & !all != 0 {
-            let rule = format!("must name cpus of the machine, which has {}", machine.cpus);
-            return Err(ConfigError::new(path, rule, u64::BITS - 1 - mask.leading_zeros()));
-        }
-        has_affinity |= mask != all;
-    }
-    Ok(has_affinity)
-}
-
-/// Which processes make tasks. A runtime has those of one process.
-fn tasks_of(scenario: &Scenario, code: &Code, entries: &[u32]) -> Result<Vec<bool>, ConfigError> {
-    let ends = entries.iter().skip(1).copied().chain([u32::MAX]);
-    let is_task = |instruction: &Instruction| matches!(instruction, Instruction::Task(_));
-    let makes = |(&start, end): (&u32, u32)| {
-        let end = code.instructions.len().min(end as usize);
-        code.instructions[start as usize..end].iter().any(is_task)
-    };
-    let has_tasks: Vec<bool> = entries.iter().zip(ends).map(makes).collect();
-    let with = |&index: &usize| has_tasks[index];
-    let makers: u64 = (0..has_tasks.len()).filter(with).map(|index| u64::from(scenario.processes[index].copies)).sum();
-    if makers > 1 && scenario.model.as_ref().is_some_and(crate::runtime::Model::has_runtime) {
-        let second = (0..has_tasks.len()).rfind(with).unwrap_or(0);
-        let rule = "must be the only process that makes tasks under this model";
-        return Err(ConfigError::new(format!("processes[{second}].program"), rule, makers));
-    }
-    Ok(has_tasks)
 }

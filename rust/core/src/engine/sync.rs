@@ -2,9 +2,10 @@
 //!
 //! Who is woken has what it waited for: a semaphore's unit or a pipe's message is handed over in the order of waiting.
 
+use super::error::RunError;
 use super::execute::Step;
 use super::races::Object;
-use super::run::{Run, RunError};
+use super::run::Run;
 use super::task::Wait;
 use crate::base::Picos;
 use crate::kernel::{Account, State, Tid};

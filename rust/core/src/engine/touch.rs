@@ -2,9 +2,10 @@
 
 use super::addresses::Overlap;
 use super::cpu::Limit;
+use super::error::RunError;
 use super::execute::Step;
 use super::footprints::{Kind, Owner, Part, page_of};
-use super::run::{Run, RunError};
+use super::run::Run;
 use super::task::TouchState;
 use crate::base::Picos;
 use crate::kernel::{Account, Tid};

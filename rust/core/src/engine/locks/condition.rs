@@ -1,8 +1,9 @@
 //! Condition variables: a thread gives its lock back and waits, and takes it again once it is woken.
 
 use super::super::cpu::Limit;
+use super::super::error::RunError;
 use super::super::execute::Step;
-use super::super::run::{Run, RunError};
+use super::super::run::Run;
 use super::super::task::Wait;
 use super::table::{Attempt, Phase};
 use crate::base::Picos;

@@ -23,8 +23,9 @@ mod word;
 pub(super) use table::Locks;
 
 use super::cpu::Limit;
+use super::error::RunError;
 use super::execute::Step;
-use super::run::{Run, RunError};
+use super::run::Run;
 use crate::base::Picos;
 use crate::kernel::Tid;
 use crate::workload::locks::LockKind;

@@ -1,8 +1,9 @@
 //! Reader-writer locks on a futex: handed over to those who sleep, by what the lock prefers.
 
+use super::super::error::RunError;
 use super::super::execute::Step;
 use super::super::races::Object;
-use super::super::run::{Run, RunError};
+use super::super::run::Run;
 use super::table::Phase;
 use crate::base::Picos;
 use crate::kernel::Tid;

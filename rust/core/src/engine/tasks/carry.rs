@@ -3,8 +3,9 @@
 use super::CarrierId;
 use crate::base::Picos;
 use crate::engine::cpu::Limit;
+use crate::engine::error::RunError;
 use crate::engine::execute::{Ran, Step};
-use crate::engine::run::{Run, RunError};
+use crate::engine::run::Run;
 use crate::engine::task::Wait;
 use crate::kernel::{Account, Role, State, Tid};
 use crate::runtime::{HandOff, Poller, Push, Slot, Status};

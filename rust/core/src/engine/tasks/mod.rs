@@ -14,6 +14,8 @@ mod ready;
 mod report;
 mod start;
 mod sysmon;
+#[cfg(test)]
+mod tests;
 
 use crate::base::Picos;
 use crate::kernel::{Pid, Tid};

@@ -1,0 +1,26 @@
+//! What is said beside machine and scenario.
+
+use serde::{Deserialize, Serialize};
+
+/// Steps after which a run is given up, if nothing else is said: hours of simulation.
+const EVENTS_MAX: u64 = 100_000_000_000;
+
+/// What is said beside machine and scenario.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RunOptions {
+    /// Of all random numbers.
+    pub seed: u64,
+    /// Whether misses are told apart by cause, where memory is simulated. Changes no other number.
+    pub causes: bool,
+    /// Steps after which the run is an error.
+    pub events_max: u64,
+    /// Whether races are looked for. Changes no other number.
+    pub races: bool,
+}
+
+impl Default for RunOptions {
+    fn default() -> Self {
+        Self { seed: 0, causes: true, events_max: EVENTS_MAX, races: false }
+    }
+}
