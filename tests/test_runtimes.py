@@ -228,3 +228,25 @@ def test_two_servers_of_one_process_keep_their_requests_apart(model: str) -> Non
     ]
     r = run([*servers, JOIN], model=model, cpus=2)
     assert [(load.arrived, load.completed, load.refused) for load in r.loads] == [(100, 100, 0)] * 2
+
+
+def test_a_monitor_keeps_its_carrier_before_java_24() -> None:
+    """Twenty tasks sleep 10 ms, each within a lock of its own: two at a time on two carriers, or all at once."""
+    inside = lambda lock: [{"op": "lock", "lock": lock}, sleep(10e6), {"op": "unlock", "lock": lock}]  # noqa: E731
+    program = [*(task(*inside(f"lock {number}")) for number in range(20)), JOIN]
+    old, new = (run(program, model=model, cpus=2).makespan_ns for model in ("java-21:2", "java:2"))
+    assert 100e6 <= old < 102e6
+    assert 10e6 <= new < 11e6
+    before = [{"op": "lock", "lock": "one"}, {"op": "unlock", "lock": "one"}, sleep(10e6)]
+    outside = [*(task(*before) for _ in range(20)), JOIN]
+    assert run(outside, model="java-21:2", cpus=2).makespan_ns < 11e6
+
+
+def test_who_waits_for_a_monitor_keeps_its_carrier_too() -> None:
+    holder = task({"op": "lock", "lock": "one"}, sleep(10e6), {"op": "unlock", "lock": "one"})
+    waiter = task({"op": "lock", "lock": "one"}, {"op": "unlock", "lock": "one"})
+    program = [holder, waiter, task({"op": "measure", "name": "third", "body": [compute(1000)]}), JOIN]
+    old, new = (run(program, model=model, cpus=2) for model in ("java-21:2", "java:2"))
+    assert not old.deadlock
+    assert max(old.threads.response_ns) > 9e6, "both carriers are kept, and the third task waits"
+    assert max(new.threads.response_ns) < 1e6

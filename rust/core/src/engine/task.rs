@@ -20,6 +20,8 @@ pub(super) struct Task {
     pub account: Account,
     /// It is about to take a lock.
     pub is_trying: bool,
+    /// Locks that it holds.
+    pub held: u16,
     /// It is a part of the instruction at hand, which goes on behind it.
     pub is_within: bool,
     /// Rounds left of the loops that it is in, innermost last.
@@ -99,6 +101,7 @@ impl Task {
             waits: Wait::Nothing,
             left: Picos::ZERO,
             account: Account::User,
+            held: 0,
             is_trying: false,
             is_within: false,
             loops: Vec::new(),

@@ -84,6 +84,11 @@ impl Model {
         matches!(self.tasks, TaskKind::Job | TaskKind::User)
     }
 
+    /// Whether a task that holds a lock, or waits for one, keeps its carrier.
+    pub fn pins_in_monitors(&self) -> bool {
+        matches!(&self.queues, RuntimeConfig::WorkStealing(queues) if queues.pins_in_monitors)
+    }
+
     /// Checks all rules.
     ///
     /// # Errors

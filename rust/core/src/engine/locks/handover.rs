@@ -19,7 +19,7 @@ impl Run {
     /// A thread has a lock from a time on, whether it runs or not.
     pub(super) fn give(&mut self, tid: Tid, index: u32, at: Picos) {
         let is_contended = self.tasks[tid.index()].is_trying;
-        self.locks.held += 1;
+        self.count_held(tid, 1);
         let lock = &mut self.locks.list[index as usize];
         assert_eq!(lock.holder, Tid::NONE, "a lock has one holder");
         lock.holder = tid;
@@ -30,6 +30,13 @@ impl Run {
         }
         self.acquired(tid, Object::Lock(index));
         self.acquired(tid, Object::Readers(index));
+    }
+
+    /// A thread holds one lock more or less.
+    pub(super) fn count_held(&mut self, tid: Tid, change: i16) {
+        let task = &mut self.tasks[tid.index()];
+        task.held = task.held.saturating_add_signed(change);
+        self.locks.held = self.locks.held.saturating_add_signed(change.into());
     }
 
     /// A thread that waited has a lock: how long it waited.
@@ -63,11 +70,11 @@ impl Run {
     /// A lock is given back now.
     pub(super) fn note_release(&mut self, cpu: usize, tid: Tid, index: u32, reads: bool) {
         self.released(cpu, tid, if reads { Object::Readers(index) } else { Object::Lock(index) });
+        self.count_held(tid, -1);
         let now = self.cpus[cpu].now;
         let lock = &mut self.locks.list[index as usize];
         let held = now.saturating_sub(lock.taken);
         lock.stats.hold.note(held);
-        self.locks.held -= 1;
         let is_wanted = lock.waiting > 0;
         self.locks.paths.note_hold(tid, index, held, is_wanted);
     }

@@ -90,7 +90,7 @@ impl Run {
             return;
         }
         self.acquired(tid, Object::Lock(index));
-        self.locks.held += 1;
+        self.count_held(tid, 1);
         let lock = &mut self.locks.list[index as usize];
         lock.shared.readers.push((tid, at));
         lock.stats.acquisitions += 1;

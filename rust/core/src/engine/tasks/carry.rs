@@ -80,6 +80,8 @@ impl Run {
                 self.unmount(cpu, id, State::Terminated);
                 self.count_end(task);
             }
+            // Nobody else may have its carrier.
+            Ran::Yields if self.is_pinned_by_monitor(task) => {}
             Ran::Yields => {
                 self.unmount(cpu, id, State::Ready);
                 self.push(cpu, task, carrier.slot, Push::Yielded);

@@ -3,6 +3,7 @@
 use super::{CarrierId, Runtime};
 use crate::base::Picos;
 use crate::engine::run::Run;
+use crate::engine::task::Wait;
 use crate::kernel::{NO_CPU, State, Tid};
 use crate::runtime::{Slot, TaskKind};
 
@@ -26,8 +27,15 @@ impl Run {
 
     /// Whether the carrier of a task waits with it, whatever that waits for.
     pub(in crate::engine) fn is_pinned(&self, task: Tid) -> bool {
-        let is_job = self.runtime.as_ref().is_some_and(|runtime| runtime.model.tasks == TaskKind::Job);
-        is_job && self.is_task(task)
+        let Some(runtime) = self.runtime.as_ref().filter(|_| self.is_task(task)) else { return false };
+        runtime.model.tasks == TaskKind::Job || self.is_pinned_by_monitor(task)
+    }
+
+    /// The same since it holds a lock, or waits for one, or for a condition under one.
+    pub(super) fn is_pinned_by_monitor(&self, task: Tid) -> bool {
+        let task = &self.tasks[task.index()];
+        let pins = self.runtime.as_ref().is_some_and(|runtime| runtime.model.pins_in_monitors());
+        pins && (task.held > 0 || task.is_trying || matches!(task.waits, Wait::Condition(_)))
     }
 
     /// Whom a carrier runs.
@@ -44,7 +52,7 @@ impl Run {
         if !self.is_pinned(tid) {
             return tid;
         }
-        self.tasks[tid.index()].waits = crate::engine::task::Wait::Nothing;
+        self.tasks[tid.index()].waits = Wait::Nothing;
         self.set_state(tid, State::Ready, at);
         self.threads[tid.index()].carrier
     }
