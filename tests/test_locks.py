@@ -155,6 +155,9 @@ def test_scenarios_of_locks_show_what_they_are_about() -> None:
         assert runq.simulate("dining-philosophers", order=order).outcome["meals"] == 50
     assert runq.simulate("dining-philosophers").outcome["is_deadlocked"]
     assert runq.simulate("producer-consumer").outcome["items_consumed"] == 1000
+    by_channel = runq.simulate("producer-consumer", how="channel")
+    assert by_channel.outcome["items_consumed"] == by_channel.channels["buffer"].received == 1000
+    assert by_channel.channels["buffer"].length_max <= 8
     stuck = runq.simulate("producer-consumer", order="lock-first").outcome
     assert stuck["is_deadlocked"]
     assert stuck["items_consumed"] < 1000

@@ -19,6 +19,7 @@ PROGRAM = [sys.executable, "-m", "runq.cli"]
 # Median and 90th percentile of the error: what has to be reached, rounded up from what is.
 REACHED = {
     "blocking-syscalls": (0.15, 0.30),
+    "channel": (0.25, 0.30),
     "contention": (0.20, 0.40),
     "backoff": (0.01, 0.04),
     "cow-faults": (0.04, 0.18),
@@ -79,6 +80,8 @@ KNOWN = {
     "blocking-syscalls": ("runtime,tasks,measure,unit,value\ngo,1,wall,ms,100\n", 100),
     # Nothing but the work, if that is long.
     "fork-join": ("runtime,workers,tasks,work_us,speedup\ngo,1,1,100000,1\n", 1),
+    # The mutex of the queue, and parking, readying and picking.
+    "channel": ("runtime,workers,ns_per_switch\ngo,1,170\n", 200),
     "slices": ("case,measure,unit,value\nnice 0/0,share,%,50\n", 50),
     "syscalls": ("test,parameter,unit,min\nmunmap_resident,64MB_4k,us,1300\n", 16384 * 0.08 + 1),
     "tlb": ("page_size,layout,n_slots,ns_per_access_min\n4k,spread,64,1.3\n", 5 / 3.59),

@@ -30,7 +30,7 @@ from runq.machine import Cache, Machine, PageWalk, Region, StructureCache, Tlb
 from runq.models import EventLoop, EventLoopPerCpu, ProcessPerTask, ThreadPerTask, ThreadPool, WorkStealing
 from runq.replay import replay
 from runq.result import ReplayResult
-from runq.scenario import KernelChoices, LockSpec, ProcessSpec, Scenario
+from runq.scenario import ChannelSpec, KernelChoices, LockSpec, ProcessSpec, Scenario
 from runq.service_result import ServiceResult
 from runq.service_scenario import ServiceScenario
 from runq.simulate import page_replacement, simulate
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Associativity",
     "Cache",
+    "ChannelSpec",
     "Comparison",
     "ConfigError",
     "EventLoop",

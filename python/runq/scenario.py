@@ -15,7 +15,7 @@ import msgspec
 from runq.errors import ConfigError
 from runq.machine import load_toml
 
-__all__ = ["KernelChoices", "LockSpec", "Op", "ProcessSpec", "Scenario", "Variable"]
+__all__ = ["ChannelSpec", "KernelChoices", "LockSpec", "Op", "ProcessSpec", "Scenario", "Variable"]
 
 # An op as TOML and JSON write it: a table whose field `op` says what it does.
 Op = Mapping[str, Any]
@@ -67,6 +67,18 @@ class LockSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
     kind: Literal["barging", "fair", "adaptive", "go", "tas", "ttas", "ticket", "mcs", "rwlock"] | None = None
     protocol: Literal["none", "inherit"] = "none"
     prefer: Literal["readers", "writers", "fifo"] | None = None
+
+
+class ChannelSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A channel of a scenario.
+
+    Attributes:
+        kind: `pipe`, through the kernel, or `queue`, through memory that both sides see, as Go's channels.
+        capacity: how many messages a queue holds; none if absent: each `send` waits for a `recv`.
+    """
+
+    kind: Literal["pipe", "queue"] = "pipe"
+    capacity: int | None = None
 
 
 class ProcessSpec(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -123,6 +135,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
         variables: shared variables by name; those that are not here begin at 0, each on a line of its own.
         kernel: what the kernel does differently.
         locks: locks by their names; those that are not here are as programs use them.
+        channels: channels by their names; those that are not here are pipes.
         memory: `none` charges faults and calls; `addresses` sends every access through TLBs, page walks and caches;
             `footprint` goes by working sets and what of them survives a switch.
         model: what its tasks are: the name of a model, or a table of that name with what is to be other than usual;
@@ -135,6 +148,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
     variables: dict[str, Variable] = {}
     kernel: KernelChoices = KernelChoices()
     locks: dict[str, LockSpec] = {}
+    channels: dict[str, ChannelSpec] = {}
     memory: Literal["none", "addresses", "footprint"] = "none"
     model: str | dict[str, dict[str, Any]] | None = None
     until_ns: float | None = None
@@ -254,18 +268,17 @@ def _element(node: Any, step: str, path: str) -> Any:
 
 
 def _toml_lines(tree: dict[str, Any]) -> Iterable[str]:
-    tables = ("kernel", "locks", "processes")
+    named = ("locks", "channels")
+    tables = ("kernel", *named, "processes")
     for key, value in tree.items():
         if key not in tables:
             yield f"{key} = {toml_value(value)}"
     if tree.get("kernel"):
         yield from ("", "[kernel]", *(f"{key} = {toml_value(value)}" for key, value in tree["kernel"].items()))
-    if tree.get("locks"):
-        yield from (
-            "",
-            "[locks]",
-            *(f"{json.dumps(key)} = {toml_value(value)}" for key, value in tree["locks"].items()),
-        )
+    for table in named:
+        if tree.get(table):
+            yield from ("", f"[{table}]")
+            yield from (f"{json.dumps(key)} = {toml_value(value)}" for key, value in tree[table].items())
     for process in tree["processes"]:
         yield from ("", "[[processes]]")
         for key, value in process.items():

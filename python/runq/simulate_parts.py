@@ -3,6 +3,7 @@
 import msgspec
 
 __all__ = [
+    "Channel",
     "Fork",
     "KernelMisses",
     "Latency",
@@ -279,6 +280,28 @@ class Misses(msgspec.Struct, frozen=True, kw_only=True):
     def pollution(self) -> int:
         """Misses that others caused while a thread did not run."""
         return self.by_cause["replaced"] + self.by_cause["reordered"]
+
+
+class Channel(msgspec.Struct, frozen=True, kw_only=True):
+    """What is told of a channel.
+
+    Attributes:
+        kind: how messages get from one side to the other.
+        sent: messages that came in.
+        received: messages that went out.
+        length: how many it holds at the end.
+        length_max: how many it held at a time, at most.
+        send_wait: how long those waited who had to wait for room, or for a receiver.
+        receive_wait: how long those waited who had to wait for a message.
+    """
+
+    kind: str
+    sent: int
+    received: int
+    length: int
+    length_max: int
+    send_wait: Latency
+    receive_wait: Latency
 
 
 class Lock(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ from runq.kernel import Process
 from runq.machine import Machine
 from runq.scenario import Scenario
 from runq.simulate_parts import (
+    Channel,
     Fork,
     Latency,
     Load,
@@ -31,6 +32,7 @@ from runq.simulate_parts import (
 from runq.threads import Threads
 
 __all__ = [
+    "Channel",
     "Fork",
     "Latency",
     "Load",
@@ -71,6 +73,7 @@ class _Tree(msgspec.Struct, frozen=True, kw_only=True):
     line_transfers: dict[str, int] = {}
     deadlock: list[Stuck]
     locks: dict[str, Lock] = {}
+    channels: dict[str, Channel] = {}
     faults: dict[str, int]
     memory: Memory
     forks: list[Fork]
@@ -108,6 +111,7 @@ class SimulateResult(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         runtime: what the runtime of the tasks did, if the model has one.
         deadlock: threads that wait for ever, up to 20 of them: those in a cycle of locks, and all once nothing happens.
         locks: what is told of each lock, by name.
+        channels: what is told of each channel, by name.
         faults: page faults by kind.
         forks: every fork in order of time.
         memory: frames.
@@ -138,6 +142,7 @@ class SimulateResult(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     runtime: Runtime | None
     deadlock: tuple[Stuck, ...]
     locks: dict[str, Lock]
+    channels: dict[str, Channel]
     faults: dict[str, int]
     forks: tuple[Fork, ...]
     memory: Memory
@@ -211,6 +216,7 @@ class SimulateResult(msgspec.Struct, frozen=True, kw_only=True, eq=False):
             "scheduling": msgspec.to_builtins(self.scheduling),
             "deadlock": msgspec.to_builtins(self.deadlock),
             "locks": msgspec.to_builtins(self.locks),
+            "channels": msgspec.to_builtins(self.channels),
             "ledger_by_cpu": list(self.ledger_by_cpu),
             "measures": msgspec.to_builtins(self.measures),
             "waits": msgspec.to_builtins(self.waits),
@@ -261,6 +267,7 @@ def result_of(done: "_core.Simulated", scenario: Scenario, machine: Machine, see
         runtime=tree.runtime,
         deadlock=tuple(tree.deadlock),
         locks=tree.locks,
+        channels=tree.channels,
         faults=tree.faults,
         forks=tuple(tree.forks),
         memory=tree.memory,

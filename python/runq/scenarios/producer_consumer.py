@@ -2,6 +2,7 @@
 
 In the right order, the semaphore first, it cannot deadlock. With the lock first whoever finds the buffer full or empty
 waits with the lock in its hand, and nobody can change that any more (Dijkstra, 1965).
+A channel does all that by itself.
 """
 
 from typing import Any, Literal
@@ -9,7 +10,7 @@ from typing import Any, Literal
 import msgspec
 
 from runq.errors import ConfigError
-from runq.scenario import KernelChoices, LockSpec, ProcessSpec, Scenario
+from runq.scenario import ChannelSpec, LockSpec, ProcessSpec, Scenario
 from runq.simulate_result import SimulateResult
 
 __all__ = ["Parameters", "build", "outcome"]
@@ -27,6 +28,7 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True):
         consume_us: to use one.
         insert_us: inside of the lock, to put one in or to take one out.
         order: what is taken first: `semaphore-first`, or `lock-first`, which deadlocks.
+        how: by `semaphores` and a lock, or by a `channel`, for which `insert_us` and `order` say nothing.
     """
 
     producers: int = 2
@@ -37,6 +39,7 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True):
     consume_us: float = 30
     insert_us: float = 1
     order: Literal["semaphore-first", "lock-first"] = "semaphore-first"
+    how: Literal["semaphores", "channel"] = "semaphores"
 
 
 def build(parameters: Parameters) -> Scenario:
@@ -45,26 +48,40 @@ def build(parameters: Parameters) -> Scenario:
         if getattr(parameters, name) < 1:
             raise ConfigError(f"scenario.{name}", "must be at least 1", str(getattr(parameters, name)))
 
+    make = {"op": "compute", "ns": 1000 * parameters.produce_us}
+    use = {"op": "compute", "ns": 1000 * parameters.consume_us}
+    is_channel = parameters.how == "channel"
+    places = {"op": "repeat", "times": parameters.slots, "body": [{"op": "release", "semaphore": "places"}]}
+    put, take = _by_channel() if is_channel else _by_semaphores(parameters)
+    program: list[dict[str, Any]] = [
+        *([] if is_channel else [places]),
+        *_threads("consumer", parameters.consumers, parameters.items, [*take, use]),
+        *_threads("producer", parameters.producers, parameters.items, [make, *put]),
+        {"op": "join"},
+    ]
+    return Scenario(
+        name="producer-consumer",
+        processes=[ProcessSpec("program", program)],
+        locks={} if is_channel else {"buffer": LockSpec()},
+        channels={"buffer": ChannelSpec(kind="queue", capacity=parameters.slots)} if is_channel else {},
+    )
+
+
+def _by_channel() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """What puts an item in, and what takes one out."""
+    return [{"op": "send", "channel": "buffer"}], [{"op": "recv", "channel": "buffer"}]
+
+
+def _by_semaphores(parameters: Parameters) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The same in the order of the parameters."""
+
     def step(taken: str, given: str) -> list[dict[str, Any]]:
         take: list[dict[str, Any]] = [{"op": "acquire", "semaphore": taken}, {"op": "lock", "lock": "buffer"}]
         inside: dict[str, Any] = {"op": "compute", "ns": 1000 * parameters.insert_us}
         give: list[dict[str, Any]] = [{"op": "unlock", "lock": "buffer"}, {"op": "release", "semaphore": given}]
         return [*(take if parameters.order == "semaphore-first" else take[::-1]), inside, *give]
 
-    make = {"op": "compute", "ns": 1000 * parameters.produce_us}
-    use = {"op": "compute", "ns": 1000 * parameters.consume_us}
-    program: list[dict[str, Any]] = [
-        {"op": "repeat", "times": parameters.slots, "body": [{"op": "release", "semaphore": "places"}]},
-        *_threads("consumer", parameters.consumers, parameters.items, [*step("items", "places"), use]),
-        *_threads("producer", parameters.producers, parameters.items, [make, *step("places", "items")]),
-        {"op": "join"},
-    ]
-    return Scenario(
-        name="producer-consumer",
-        processes=[ProcessSpec("program", program)],
-        locks={"buffer": LockSpec()},
-        kernel=KernelChoices(),
-    )
+    return step("places", "items"), step("items", "places")
 
 
 def _threads(name: str, count: int, items: int, body: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -78,12 +95,17 @@ def _threads(name: str, count: int, items: int, body: list[dict[str, Any]]) -> l
 
 
 def outcome(parameters: Parameters, result: SimulateResult) -> dict[str, Any]:
-    """Items a second, and whether all came through."""
+    """Items a second, whether all came through, and what was waited for."""
     consumed = result.measures["consumer"].count
-    return {
+    told = {
         "items_per_s": 1e9 * consumed / result.makespan_ns,
         "items_consumed": consumed,
         "is_deadlocked": bool(result.deadlock),
+    }
+    if parameters.how == "channel":
+        channel = result.channels["buffer"]
+        return told | {"send_wait_ns_p99": channel.send_wait.p99_ns, "receive_wait_ns_p99": channel.receive_wait.p99_ns}
+    return told | {
         "lock_wait_ns_p99": result.locks["buffer"].wait.p99_ns,
         "lock_contended_share": result.locks["buffer"].contended / max(1, result.locks["buffer"].acquisitions),
     }

@@ -22,6 +22,7 @@ __all__ = ["ValidationResult", "ValidationRow", "experiment", "measured_path", "
 _NAMES = (
     "backoff",
     "blocking-syscalls",
+    "channel",
     "contention",
     "cow-faults",
     "ctx-direct",

@@ -125,8 +125,8 @@ impl Run {
             Instruction::Signal(condition) => return Ok(self.signal(cpu, tid, *condition, false)),
             Instruction::Broadcast(condition) => return Ok(self.signal(cpu, tid, *condition, true)),
             Instruction::Barrier(index) => return Ok(self.meet(cpu, tid, *index)),
-            Instruction::Send(index, bytes) => return Ok(self.send(cpu, tid, *index, *bytes)),
-            Instruction::Recv(index) => return Ok(self.receive(cpu, tid, *index)),
+            Instruction::Send(index, bytes) => return self.send(cpu, tid, *index, *bytes),
+            Instruction::Recv(index) => return self.receive(cpu, tid, *index),
             Instruction::Mmap(map) => {
                 let call = MapCall {
                     name: &map.region,

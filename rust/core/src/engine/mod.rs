@@ -10,6 +10,7 @@
 mod addresses;
 mod asids;
 mod books;
+mod channels;
 mod cpu;
 mod dispatch;
 mod error;

@@ -21,6 +21,8 @@ const TOLD_MAX: usize = 100;
 pub(super) enum Object {
     Semaphore(u32),
     Pipe(u32),
+    /// A place in the ring of a channel.
+    Place(u32, u32),
     Lock(u32),
     /// Those who read under a reader-writer lock.
     Readers(u32),

@@ -122,6 +122,10 @@ impl Run {
         digested.as_object_mut().expect("a table").remove("events");
         let digest = columns.digest(fnv1a(FNV_START, digested.to_string().as_bytes()));
         tree["digest"] = format!("{digest:016x}").into();
+        let channels = self.channel_rows();
+        if !channels.is_empty() {
+            tree["channels"] = channels.into();
+        }
         if let Some(races) = self.race_rows() {
             tree["races"] = races;
         }

@@ -2,6 +2,7 @@
 
 use super::addresses::Addresses;
 use super::books::Books;
+use super::channels::{Channel, channels};
 use super::cpu::{Cpu, Limit};
 use super::error::RunError;
 use super::footprints::Footprints;
@@ -13,7 +14,7 @@ use super::options::RunOptions;
 use super::prepare::{check_affinities, share, tasks_of};
 use super::queues::Queues;
 use super::races::Races;
-use super::sync::{Named, Pipe, Semaphore};
+use super::sync::{Named, Semaphore};
 use super::task::{Task, Wait};
 use super::tasks::Runtime;
 use super::threads::Group;
@@ -65,7 +66,7 @@ pub struct Run {
     pub(super) parents: BTreeMap<Pid, Vec<Tid>>,
     pub(super) named: BTreeMap<(Pid, u32), Named>,
     pub(super) semaphores: Vec<Semaphore>,
-    pub(super) pipes: Vec<Pipe>,
+    pub(super) channels: Vec<Channel>,
     pub(super) locks: Locks,
     pub(super) queues: Queues,
     /// Shared variables.
@@ -189,7 +190,7 @@ impl Run {
             ),
             measures: vec![Measure::default(); code.measures.len()],
             semaphores: vec![Semaphore::default(); code.semaphores.len()],
-            pipes: vec![Pipe::default(); code.channels.len()],
+            channels: channels(&scenario, &code)?,
             locks: Locks::new(&machine, &scenario, &code, seed)?,
             cpus: vec![Cpu::new(machine.kernel.switch.asids); machine.cpus as usize],
             queues: Queues::new(list),

@@ -1,6 +1,6 @@
-//! Waiting for one another: semaphores on a futex, pipes, and the ends of threads.
+//! Waiting for one another: semaphores on a futex, and the ends of threads.
 //!
-//! Who is woken has what it waited for: a semaphore's unit or a pipe's message is handed over in the order of waiting.
+//! Who is woken has what it waited for: a semaphore's unit is handed over in the order of waiting.
 
 use super::error::RunError;
 use super::execute::Step;
@@ -9,7 +9,6 @@ use super::run::Run;
 use super::task::Wait;
 use crate::base::Picos;
 use crate::kernel::{Account, State, Tid};
-use crate::workload::PIPE_BYTES;
 use std::collections::VecDeque;
 
 /// A semaphore.
@@ -17,16 +16,6 @@ use std::collections::VecDeque;
 pub(super) struct Semaphore {
     count: u64,
     waiting: VecDeque<Tid>,
-}
-
-/// A pipe: the lengths of its messages.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Pipe {
-    messages: VecDeque<u64>,
-    bytes: u64,
-    readers: VecDeque<Tid>,
-    /// Who waits for room, and for how much.
-    writers: VecDeque<(Tid, u64)>,
 }
 
 impl Run {
@@ -62,54 +51,6 @@ impl Run {
                 return Some(tid);
             }
         }
-    }
-
-    /// Writes a message to a pipe.
-    pub(super) fn send(&mut self, cpu: usize, tid: Tid, index: u32, bytes: u64) -> Step {
-        self.call(cpu, tid, self.machine.kernel.sync.pipe_write_ns);
-        self.released(cpu, tid, Object::Pipe(index));
-        let threads = &self.threads;
-        let pipe = &mut self.pipes[index as usize];
-        while let Some(reader) = pipe.readers.pop_front() {
-            if threads[reader.index()].is_alive() {
-                self.wake(reader, cpu);
-                return Step::Next;
-            }
-        }
-        if pipe.bytes + bytes > PIPE_BYTES || pipe.writers.iter().any(|(writer, _)| threads[writer.index()].is_alive())
-        {
-            pipe.writers.push_back((tid, bytes));
-            return self.sleep(cpu, tid, Wait::Send(index));
-        }
-        pipe.bytes += bytes;
-        pipe.messages.push_back(bytes);
-        Step::Next
-    }
-
-    /// Reads a message from a pipe.
-    pub(super) fn receive(&mut self, cpu: usize, tid: Tid, index: u32) -> Step {
-        self.call(cpu, tid, self.machine.kernel.sync.pipe_read_ns);
-        let pipe = &mut self.pipes[index as usize];
-        let Some(bytes) = pipe.messages.pop_front() else {
-            pipe.readers.push_back(tid);
-            return self.sleep(cpu, tid, Wait::Receive(index));
-        };
-        pipe.bytes -= bytes;
-        self.acquired(tid, Object::Pipe(index));
-        while let Some(&(writer, bytes)) = self.pipes[index as usize].writers.front() {
-            let pipe = &mut self.pipes[index as usize];
-            let is_alive = self.threads[writer.index()].is_alive();
-            if is_alive && pipe.bytes + bytes > PIPE_BYTES {
-                break;
-            }
-            pipe.writers.pop_front();
-            if is_alive {
-                pipe.bytes += bytes;
-                pipe.messages.push_back(bytes);
-                self.wake(writer, cpu);
-            }
-        }
-        Step::Next
     }
 
     /// Waits for the ends of threads of the process.

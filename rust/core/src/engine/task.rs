@@ -75,7 +75,7 @@ pub(super) enum Wait {
     Condition(u32),
     /// Others that come to a barrier.
     Barrier(u32),
-    /// Room in a pipe.
+    /// Room in a channel.
     Send(u32),
     /// A message.
     Receive(u32),

@@ -86,9 +86,9 @@ pub enum Instruction {
     Broadcast(u32),
     /// Waits for others: an index into [`Code::barriers`].
     Barrier(u32),
-    /// Writes so many bytes to a pipe.
+    /// Sends so many bytes to a channel.
     Send(u32, u64),
-    /// Reads a message from a pipe.
+    /// Receives a message from a channel.
     Recv(u32),
     /// Makes a child with a fresh image.
     Spawn(String, Address),
@@ -249,7 +249,7 @@ pub struct Code {
     pub conditions: Vec<String>,
     /// Names of barriers, and how many each waits for.
     pub barriers: Vec<(String, u32)>,
-    /// Names of pipes.
+    /// Names of channels.
     pub channels: Vec<String>,
     /// Shared variables.
     pub variables: Vec<Variable>,

@@ -3,6 +3,7 @@
 //! `docs/programs.md` is the specification; `docs/distributions.md` that of times that are drawn and of loads.
 
 pub mod arrivals;
+pub mod channels;
 pub mod code;
 mod compile;
 pub mod distribution;

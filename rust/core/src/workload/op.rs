@@ -171,15 +171,15 @@ pub enum Op {
         /// How many.
         parties: u32,
     },
-    /// Writes a message to a pipe, or waits for room.
+    /// Sends a message, or waits for room.
     Send {
         /// Its name, the same in all processes.
         channel: String,
-        /// How long the message is.
+        /// How long the message is; a queue holds pointers, whatever they point to.
         #[serde(default = "one")]
         bytes: u64,
     },
-    /// Reads a message from a pipe, or waits for one.
+    /// Receives a message, or waits for one.
     Recv {
         /// Its name.
         channel: String,

@@ -1,5 +1,6 @@
 //! A scenario: processes with their programs, and what the kernel is to do differently.
 
+use super::channels::ChannelSpec;
 use super::code::Attributes;
 use super::locks::LockSpec;
 use super::op::Op;
@@ -82,6 +83,9 @@ pub struct Scenario {
     /// Locks by their names; those that are not here are as they are used.
     #[serde(default)]
     pub locks: BTreeMap<String, LockSpec>,
+    /// Channels by their names; those that are not here are pipes.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub channels: BTreeMap<String, ChannelSpec>,
     /// How exactly memory is simulated.
     #[serde(default)]
     pub memory: Fidelity,

@@ -21,6 +21,7 @@ mod tests;
 mod word;
 
 pub(super) use table::Locks;
+pub(super) use word::Word;
 
 use super::cpu::Limit;
 use super::error::RunError;

@@ -115,9 +115,9 @@ impl Run {
         let there = usize::from(self.threads[tid.index()].cpu);
         self.catch_up(there, now);
         let lock = &mut self.locks.list[index as usize];
-        lock.line.cpu = self.threads[tid.index()].cpu;
-        lock.line.free = self.cpus[there].now.max(now) + price;
-        let taken = lock.line.free;
+        lock.word.line.cpu = self.threads[tid.index()].cpu;
+        lock.word.line.free = self.cpus[there].now.max(now) + price;
+        let taken = lock.word.line.free;
         self.tasks[tid.index()].left = taken - self.cpus[there].now;
         self.give(tid, index, taken);
         self.come_nearer(there);

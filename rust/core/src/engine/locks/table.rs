@@ -6,9 +6,9 @@ use super::critical::Paths;
 use super::cycle::Told;
 use super::report::Stats;
 use super::rwlock::Shared;
-use super::word::{Line, Prices};
+use super::word::{Prices, Word};
 use crate::base::{ConfigError, Picos, Rng};
-use crate::kernel::{Pid, Share, Tid};
+use crate::kernel::{Share, Tid};
 use crate::memory::config::MachineConfig;
 use crate::workload::locks::{LockKind, LockSpec, Protocol};
 use crate::workload::{Code, Scenario};
@@ -39,10 +39,7 @@ pub(in crate::engine) struct Lock {
     pub is_starving: bool,
     /// How long its waiters spun of late, in looks.
     pub spins: i64,
-    /// The only process that has used it.
-    pub user: Option<Pid>,
-    pub has_users: bool,
-    pub line: Line,
+    pub word: Word,
     pub shared: Shared,
     pub is_destroyed: bool,
     pub stats: Stats,
@@ -63,9 +60,7 @@ impl Lock {
             is_somebody_awake: false,
             is_starving: false,
             spins: 0,
-            user: None,
-            has_users: false,
-            line: Line::default(),
+            word: Word::default(),
             shared: Shared::new(spec.prefer.unwrap_or_default()),
             is_destroyed: false,
             stats: Stats::default(),

@@ -2,7 +2,7 @@
 
 use super::super::run::Run;
 use crate::base::Picos;
-use crate::kernel::{Account, NO_CPU, Tid};
+use crate::kernel::{Account, NO_CPU, Pid, Tid};
 use crate::memory::Causes;
 use crate::memory::config::MachineConfig;
 use crate::workload::locks::LockKind;
@@ -19,6 +19,41 @@ pub(in crate::engine) struct Line {
 impl Default for Line {
     fn default() -> Self {
         Self { cpu: NO_CPU, free: Picos::ZERO }
+    }
+}
+
+/// A word that threads change: its line, and who has used it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(in crate::engine) struct Word {
+    pub line: Line,
+    /// The only process that has used it.
+    user: Option<Pid>,
+    has_users: bool,
+}
+
+impl Word {
+    /// Whether a process is the only one that has ever used it, this time included.
+    fn is_used_by(&mut self, pid: Pid) -> bool {
+        if !self.has_users {
+            (self.user, self.has_users) = (Some(pid), true);
+        } else if self.user != Some(pid) {
+            self.user = None;
+        }
+        self.user.is_some()
+    }
+
+    /// A cpu gets the line: how long it waits for that.
+    fn fetch(&mut self, cpu: usize, now: Picos, transfer: Picos) -> Picos {
+        let here = u8::try_from(cpu).expect("at most 64 cpus");
+        if self.line.cpu == here {
+            return Picos::ZERO;
+        }
+        let stall = match self.line.cpu {
+            NO_CPU => Picos::ZERO,
+            _ => self.line.free.saturating_sub(now) + transfer,
+        };
+        self.line = Line { cpu: here, free: now + stall };
+        stall
     }
 }
 
@@ -51,34 +86,36 @@ impl Prices {
 impl Run {
     /// Pays for a change of a lock's word: half a pair, and the line if another cpu has it.
     pub(super) fn use_word(&mut self, cpu: usize, tid: Tid, index: u32, is_second: bool) {
-        let thread = &self.threads[tid.index()];
-        let is_alone = thread.neighbours == [Tid::NONE; 2];
         let prices = self.locks.prices;
+        let is_alone = self.is_alone(tid);
+        let pid = self.threads[tid.index()].pid;
         let lock = &mut self.locks.list[index as usize];
-        if !lock.has_users {
-            (lock.user, lock.has_users) = (Some(thread.pid), true);
-        } else if lock.user != Some(thread.pid) {
-            lock.user = None;
-        }
+        let is_private = lock.word.is_used_by(pid) && is_alone;
         let halves = match lock.kind {
             kind if kind.is_spin() => prices.spin,
             LockKind::Rwlock => prices.mutex,
-            _ if is_alone && lock.user.is_some() => prices.alone,
+            _ if is_private => prices.alone,
             _ => prices.mutex,
         };
-        let line = &mut lock.line;
-        let now = self.cpus[cpu].now;
-        let here = u8::try_from(cpu).expect("at most 64 cpus");
-        let stall = match line.cpu {
-            NO_CPU => Picos::ZERO,
-            there if there == here => Picos::ZERO,
-            _ => line.free.saturating_sub(now) + prices.transfer,
-        };
-        if line.cpu != here {
-            *line = Line { cpu: here, free: now + stall };
-        }
+        let stall = lock.word.fetch(cpu, self.cpus[cpu].now, prices.transfer);
         self.cpus[cpu].pay(Account::User, halves[usize::from(is_second)]);
         self.wait_for_line(cpu, tid, stall);
+    }
+
+    /// Pays for changing what a mutex guards that is held for no longer than that: a pair, and the line if another cpu has it.
+    pub(in crate::engine) fn use_guarded(&mut self, cpu: usize, tid: Tid, mut word: Word) -> Word {
+        let prices = self.locks.prices;
+        let is_private = word.is_used_by(self.threads[tid.index()].pid) && self.is_alone(tid);
+        let pair = if is_private { prices.alone } else { prices.mutex };
+        let stall = word.fetch(cpu, self.cpus[cpu].now, prices.transfer);
+        self.cpus[cpu].pay(Account::User, pair[0] + pair[1]);
+        self.wait_for_line(cpu, tid, stall);
+        word
+    }
+
+    /// Whether a thread is the only one of its process.
+    fn is_alone(&self, tid: Tid) -> bool {
+        self.threads[tid.index()].neighbours == [Tid::NONE; 2]
     }
 
     /// Pays for waiting for a line that another cpu has.
