@@ -20,8 +20,8 @@ pub(super) struct Task {
     pub account: Account,
     /// It is about to take a lock.
     pub is_trying: bool,
-    /// Locks that it holds.
-    pub held: u16,
+    /// Locks that it holds; of 255 or more it is not told how many, and it counts as holding some from then on.
+    pub held: u8,
     /// It is a part of the instruction at hand, which goes on behind it.
     pub is_within: bool,
     /// Rounds left of the loops that it is in, innermost last.

@@ -33,9 +33,11 @@ impl Run {
     }
 
     /// A thread holds one lock more or less.
-    pub(super) fn count_held(&mut self, tid: Tid, change: i16) {
+    pub(super) fn count_held(&mut self, tid: Tid, change: i8) {
         let task = &mut self.tasks[tid.index()];
-        task.held = task.held.saturating_add_signed(change);
+        if task.held < u8::MAX {
+            task.held = task.held.saturating_add_signed(change);
+        }
         self.locks.held = self.locks.held.saturating_add_signed(change.into());
     }
 
