@@ -10,6 +10,7 @@ import msgspec
 
 from runq import _core
 from runq.errors import ConfigError
+from runq.events import EVENTS_MAX
 from runq.machine import Machine, load_toml
 from runq.models import Model
 from runq.models import load as load_model
@@ -57,6 +58,7 @@ def simulate(
     *,
     seed: int = 0,
     races: bool = False,
+    events: bool | int = False,
     policy: Policy | None = None,
     progress: SimulateProgress | None = None,
     **parameters: Any,
@@ -68,6 +70,7 @@ def simulate(
     *,
     seed: int = 0,
     races: bool = False,
+    events: bool | int = False,
     policy: Policy | None = None,
     progress: SimulateProgress | None = None,
     **parameters: Any,
@@ -82,6 +85,8 @@ def simulate(
             scenario if absent, and threads if it has none.
         seed: seed of everything random.
         races: whether races on shared variables are looked for; changes nothing else, and takes longer.
+        events: whether what happens to tasks and workers is kept in `result.events`: the first million events, or the
+            first so many; changes nothing else.
         policy: a policy of your own that schedules instead of the scenario's: with a queue a cpu it is asked about all
             of them, and cannot tell them apart.
         progress: called at most ten times a second with simulated ns and events so far.
@@ -101,12 +106,13 @@ def simulate(
         if parameters:
             first = next(iter(parameters))
             raise ConfigError(f"scenario.{first}", "must be for a scenario that comes with runq", repr(scenario))
-        return _run(with_model(load_any(scenario), model), machine, seed, policy, progress, races)
+        return _run(with_model(load_any(scenario), model), machine, seed, policy, progress, races, events)
     from runq import scenarios
 
     values = scenarios.parameters(name, **parameters)
     built: Scenario | ServiceScenario = scenarios.module(name).build(values)
-    return with_outcome(_run(with_model(built, model), machine, seed, policy, progress, races), name, values)
+    result = _run(with_model(built, model), machine, seed, policy, progress, races, events)
+    return with_outcome(result, name, values)
 
 
 def page_replacement(
@@ -206,14 +212,30 @@ def _run(
     policy: Policy | None,
     progress: SimulateProgress | None,
     races: bool,
+    events: bool | int,
 ) -> SimulateResult | ServiceResult:
     if isinstance(scenario, ServiceScenario):
-        for name, value in (("machine", machine), ("policy", policy), ("races", races or None)):
+        for name, value in (
+            ("machine", machine),
+            ("policy", policy),
+            ("races", races or None),
+            ("events", events or None),
+        ):
             if value is not None:
                 raise ConfigError(name, "must not be given for a service, which runs on none", repr(value)[:60])
         return run_service(scenario, operator.index(seed), progress)
     chosen = load_machine(DEFAULT_MACHINE if machine is None else machine)
     number = operator.index(seed)
-    options = options_json(number, races=races)
+    options = options_json(number, races=races, events=_events_kept(events))
     done = _core.simulate(chosen.to_json(), scenario.to_json(), options, policy=policy, progress=progress)
     return result_of(done, scenario, chosen, number)
+
+
+def _events_kept(events: bool | int) -> int:
+    """How many events are kept."""
+    if isinstance(events, bool):
+        return EVENTS_MAX if events else 0
+    count = operator.index(events)
+    if not 0 <= count < 1 << 31:
+        raise ConfigError("events", "must be 0 to 2^31-1, or whether they are kept", str(count))
+    return count

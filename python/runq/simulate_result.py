@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from runq import _core
+from runq.events import Events
 from runq.kernel import Process
 from runq.machine import Machine
 from runq.scenario import Scenario
@@ -109,6 +110,7 @@ class SimulateResult(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         tasks: of all `task` ops and requests: from when each was made, or arrived, to its end.
         loads: requests of each `serve` op.
         runtime: what the runtime of the tasks did, if the model has one.
+        events: what happened to tasks and workers, as columns; None where events were not kept.
         deadlock: threads that wait for ever, up to 20 of them: those in a cycle of locks, and all once nothing happens.
         locks: what is told of each lock, by name.
         channels: what is told of each channel, by name.
@@ -140,6 +142,7 @@ class SimulateResult(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     tasks: Latency | None
     loads: tuple[Load, ...]
     runtime: Runtime | None
+    events: Events | None
     deadlock: tuple[Stuck, ...]
     locks: dict[str, Lock]
     channels: dict[str, Channel]
@@ -210,6 +213,8 @@ class SimulateResult(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         for name in ("tasks", "loads", "runtime"):
             if value := getattr(self, name):
                 tree[name] = msgspec.to_builtins(value)
+        if self.events is not None:
+            tree["events"] = self.events.to_dict()
         if len(self.threads) <= _THREADS_LISTED:
             tree["threads"] = self.threads.to_dict()
         return tree | {
@@ -265,6 +270,7 @@ def result_of(done: "_core.Simulated", scenario: Scenario, machine: Machine, see
         tasks=tree.tasks,
         loads=tuple(tree.loads),
         runtime=tree.runtime,
+        events=None if done.events is None else Events(done.events),
         deadlock=tuple(tree.deadlock),
         locks=tree.locks,
         channels=tree.channels,
@@ -294,9 +300,9 @@ def processes_at(machine: Machine, scenario: Scenario, seed: int, at_ns: float) 
     return msgspec.json.decode(rows, type=list[Process])
 
 
-def options_json(seed: int, *, races: bool = False) -> str:
+def options_json(seed: int, *, races: bool = False, events: int = 0) -> str:
     """The options of a run."""
-    return msgspec.json.encode({"seed": seed, "races": races}).decode()
+    return msgspec.json.encode({"seed": seed, "races": races, "event_log_max": events}).decode()
 
 
 def tasks_text(places: "list[TaskPlace]") -> str:

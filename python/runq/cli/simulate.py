@@ -18,6 +18,8 @@ from runq.simulate_result import processes_at, processes_text, tasks_at, tasks_t
 
 __all__ = ["is_path", "load", "machine_option", "ps", "scenarios", "set_option", "simulate", "split"]
 
+_EVENTS_SHOWN = 1_000
+
 _MACHINE = "machine."
 _SCENARIO = "scenario."
 _TABLES_OF_SERVICES = ("load.", "client.", "dependency.", "cache.", "keys.", "troubles[")
@@ -53,6 +55,15 @@ def set_option(command: Any) -> Any:
 @set_option
 @click.option("--seed", default=0, metavar="N", help="Seed of everything random.")
 @click.option("--races", is_flag=True, help="Look for races on shared variables.")
+@click.option(
+    "--events",
+    is_flag=False,
+    flag_value=_EVENTS_SHOWN,
+    default=0,
+    type=click.IntRange(0, (1 << 31) - 1),
+    metavar="[N]",
+    help=f"Tell the first N events of tasks: park, unpark, steal, ...; {_EVENTS_SHOWN} if N is not given.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON.")
 def simulate(
     scenario: str,
@@ -61,6 +72,7 @@ def simulate(
     assignments: tuple[str, ...],
     seed: int,
     races: bool,
+    events: int,
     as_json: bool,
 ) -> None:
     """Run SCENARIO on a machine: what it costs, and where the time goes.
@@ -74,6 +86,7 @@ def simulate(
       runq simulate page-replacement --set 'scenario.pages=[1,2,3,4,1,2,5,1,2,3,4,5]'
       runq simulate sleepers --model go --set tasks=1000000 --json
       runq simulate shared-counter --races
+      runq simulate fork-join --model go:2 --set tasks=8 --events 40
       runq simulate retry-storm --set scenario.budget=0.1
       runq simulate mine.toml --machine golden --set machine.kernel.fork.pte_clean_ns=20
     """
@@ -81,15 +94,17 @@ def simulate(
     with event_line() as progress:
         result: Any
         if isinstance(built, ServiceScenario):
-            for name, value in (("model", model), ("races", races or None)):
+            for name, value in (("model", model), ("races", races or None), ("events", events or None)):
                 if value is not None:
                     raise ConfigError(name, "must not be given for a service", repr(value))
             result = simulate_scenario(built, seed=seed, progress=progress)
         else:
-            result = simulate_scenario(built, chosen, model, seed=seed, races=races, progress=progress)
+            result = simulate_scenario(built, chosen, model, seed=seed, races=races, events=events, progress=progress)
     if parameters is not None:
         result = with_outcome(result, scenario, parameters)
     click.echo(result.to_json() if as_json else str(result))
+    if events and not as_json:
+        click.echo(f"\n{result.events}")
 
 
 @click.command()

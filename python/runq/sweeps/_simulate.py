@@ -33,6 +33,7 @@ class _Done(NamedTuple):
     result: str
     simulate_seconds: float
     threads: dict[str, bytes]
+    events: dict[str, Any] | None = None
 
 
 class Target:

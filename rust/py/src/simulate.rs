@@ -5,7 +5,7 @@ use crate::schedule_policy::{Failed, PyPolicy};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 use runq_core::base::{ConfigError, Picos};
-use runq_core::engine::{Run, RunError, RunOptions, ThreadColumns};
+use runq_core::engine::{EventColumns, EventKind, Run, RunError, RunOptions, ThreadColumns};
 use runq_core::memory::config::{from_tree, tree_from_json};
 use runq_core::memory::{Cause, MachineConfig};
 use runq_core::sched::Scheduler;
@@ -27,6 +27,8 @@ pub struct Simulated {
     result: String,
     /// Columns of all threads: words in native byte order, times in ps, negative for what has not happened.
     threads: Py<PyDict>,
+    /// Columns of events, if they were kept: times in ps, -1 for none; with them what their codes stand for.
+    events: Option<Py<PyDict>>,
     /// Seconds spent in the simulator.
     simulate_seconds: f64,
 }
@@ -59,6 +61,7 @@ pub fn simulate<'py>(
     Ok(Simulated {
         result: serde_json::to_string(&result.0).map_err(|error| internal(&error.to_string()))?,
         threads: columns(py, &result.1)?,
+        events: result.2.map(|events| event_columns(py, &events)).transpose()?,
         simulate_seconds: seconds,
     })
 }
@@ -96,6 +99,22 @@ fn columns(py: Python<'_>, threads: &ThreadColumns) -> PyResult<Py<PyDict>> {
     Ok(columns.unbind())
 }
 
+fn event_columns(py: Python<'_>, events: &EventColumns) -> PyResult<Py<PyDict>> {
+    let columns = PyDict::new(py);
+    let bytes = |column: &[i32]| -> Vec<u8> { column.iter().flat_map(|value| value.to_ne_bytes()).collect() };
+    let at: Vec<u8> = events.at.iter().flat_map(|time| time.to_ne_bytes()).collect();
+    columns.set_item("at", PyBytes::new(py, &at))?;
+    columns.set_item("kind", PyBytes::new(py, &bytes(&events.kind)))?;
+    columns.set_item("waits_for", PyBytes::new(py, &bytes(&events.waits_for)))?;
+    for (name, column) in EventColumns::NUMBERS.into_iter().zip(&events.numbers) {
+        columns.set_item(name, PyBytes::new(py, &bytes(column)))?;
+    }
+    columns.set_item("kinds", EventKind::NAMES)?;
+    columns.set_item("texts", &events.texts)?;
+    columns.set_item("dropped", events.dropped)?;
+    Ok(columns.unbind())
+}
+
 /// All processes of a scenario at a time, ended ones included, as JSON.
 #[pyfunction]
 pub fn processes_at(py: Python<'_>, machine: &str, scenario: &str, options: &str, at_ns: f64) -> PyResult<String> {
@@ -126,7 +145,7 @@ pub fn tasks_at(
     let mut run = py.detach(|| new_run(machine, scenario, options, None))?;
     drive(py, &mut run, at, None, &Failed::default())?;
     run.catch_up_to(at);
-    Ok(Value::Array(run.task_rows(task)).to_string())
+    Ok(Value::Array(run.task_rows(task, at)).to_string())
 }
 
 /// Page replacement on a reference string: frames, hits and faults for each number of frames.

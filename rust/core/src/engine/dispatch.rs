@@ -4,6 +4,7 @@
 //! has nobody picks from its own, and takes from others if it may. Who wakes goes back to the cpu that it ran on if that
 //! is idle, to another idle one, or waits where it ran.
 
+use super::event_log::EventKind;
 use super::run::Run;
 use super::task::Wait;
 use crate::base::Picos;
@@ -141,8 +142,10 @@ impl Run {
     pub(super) fn put_back(&mut self, cpu: usize, reason: Enqueue) {
         self.fence(cpu);
         self.charge(cpu);
+        let (running, now) = (self.cpus[cpu].running, self.cpus[cpu].now);
+        let kind = if reason == Enqueue::Yielded { EventKind::Yield } else { EventKind::SwitchOut };
+        self.log_task(kind, running.expect("who is put back runs"), now, None);
         let tid = self.vacate(cpu);
-        let now = self.cpus[cpu].now;
         self.set_state(tid, State::Ready, now);
         let burst = self.burst(tid);
         let queue = self.queues.of_cpu(cpu);
@@ -155,8 +158,9 @@ impl Run {
     pub(super) fn block(&mut self, cpu: usize) {
         self.fence(cpu);
         self.charge(cpu);
+        let (running, now) = (self.cpus[cpu].running, self.cpus[cpu].now);
+        self.log_task(EventKind::Block, running.expect("who waits ran"), now, None);
         let tid = self.vacate(cpu);
-        let now = self.cpus[cpu].now;
         self.set_state(tid, State::Waiting, now);
         self.threads[tid.index()].switches_voluntary += 1;
         self.queues.leave(self.queues.of_cpu(cpu), tid, Leave::Blocked, now);
@@ -180,6 +184,10 @@ impl Run {
         let active = state.active;
         if state.running != Some(active) {
             let task = self.threads[active.index()].state;
+            if task == State::Running {
+                let now = state.now;
+                self.log_task(EventKind::SwitchOut, active, now, None);
+            }
             self.stop(cpu, active, if task == State::Running { State::Ready } else { task });
         }
         self.cpus[cpu].running.take().expect("only a busy cpu is vacated")
@@ -215,6 +223,7 @@ impl Run {
         self.switch(cpu, tid);
         let here = u8::try_from(cpu).expect("at most 64 cpus");
         let thread = &mut self.threads[tid.index()];
+        let kind = if thread.first_run == Picos::NEVER { EventKind::Start } else { EventKind::Run };
         if thread.first_run == Picos::NEVER {
             thread.first_run = self.cpus[cpu].now;
         } else if thread.cpu != here {
@@ -238,6 +247,7 @@ impl Run {
         (state.active, state.began) = (tid, now);
         let pid = state.pid;
         self.kernel.set_running(cpu, Some(pid));
+        self.log_task(kind, tid, now, None);
         if let Some(task) = self.mounted(tid) {
             self.begin(cpu, task);
         }
@@ -294,7 +304,7 @@ impl Run {
         if self.is_user_task(tid) {
             return self.ready(cpu, tid);
         }
-        let tid = self.carrier_of(tid, self.cpus[cpu].now);
+        let tid = self.carrier_of(tid, self.cpus[cpu].now, Some(cpu));
         let costs = &self.machine.kernel.switch;
         let thread = &self.threads[tid.index()];
         let queue = self.queues.of_cpu(thread.cpu.into());
@@ -317,7 +327,10 @@ impl Run {
             self.ready(cpu, tid);
             return false;
         }
-        let tid = self.carrier_of(tid, at);
+        let tid = self.carrier_of(tid, at, waker);
+        // A task in a blocking call goes on when its thread does.
+        let task = self.mounted(tid).filter(|task| self.tasks[task.index()].waits == Wait::Block);
+        self.log_task(EventKind::Unpark, task.unwrap_or(tid), at, waker);
         debug_assert_eq!(self.threads[tid.index()].state, State::Waiting, "only who waits is woken");
         self.tasks[tid.index()].waits = Wait::Nothing;
         self.make_ready(tid, Enqueue::Wake, at, waker)

@@ -329,6 +329,7 @@ impl Run {
         let code = &self.code.threads[index as usize];
         let (entry, name, stack) = (code.entry, code.name, code.stack);
         let before = self.threads.len();
+        self.makes_task = Some(cpu);
         let step = match self.scenario.model.as_ref().map_or(TaskKind::Thread, |model| model.tasks) {
             TaskKind::Process => self.child(cpu, tid, ChildKind::Fork, entry),
             TaskKind::Thread => self.make_thread(cpu, tid, index),
@@ -342,7 +343,7 @@ impl Run {
                 Ok(Step::Next)
             }
         };
-        self.note_task(tid, before, self.cpus[cpu].now);
+        self.note_task(cpu, tid, before);
         step
     }
 

@@ -1,6 +1,7 @@
 //! Requests: when they arrive, who is told, and how long each takes from there to its end.
 
 use super::error::RunError;
+use super::event_log::{Event, EventKind};
 use super::execute::Step;
 use super::latency::Latencies;
 use super::run::Run;
@@ -38,6 +39,11 @@ const TASK_STREAMS: u32 = 1 << 31;
 /// The number of a thread or a task among those that programs made as tasks.
 pub(super) fn task_number(thread: &Thread) -> Option<u32> {
     (thread.stream >= TASK_STREAMS).then(|| thread.stream - TASK_STREAMS)
+}
+
+/// What its random numbers are told apart by.
+pub(super) const fn task_stream(number: u32) -> u32 {
+    TASK_STREAMS | number
 }
 
 impl Requests {
@@ -167,23 +173,28 @@ impl Run {
     }
 
     /// A task was to be made, maybe for the request that its maker accepted; so many threads and tasks existed before.
-    pub(super) fn note_task(&mut self, maker: Tid, before: usize, now: Picos) {
-        let request = self.accepted.remove(&maker);
+    pub(super) fn note_task(&mut self, cpu: usize, maker: Tid, before: usize) {
+        let (now, request) = (self.cpus[cpu].now, self.accepted.remove(&maker));
+        self.makes_task = None;
+        let tid = Tid(u32::try_from(before).expect("threads are limited"));
         let Some(task) = self.threads.get_mut(before).filter(|task| task.is_alive()) else {
+            // What had no room is none, and leaves its number to the next.
+            if let Some(task) = self.threads.get_mut(before) {
+                task.stream = tid.0;
+            }
+            self.log_event(|run| Event { by: run.who_runs(Some(cpu)), ..Event::new(EventKind::Refuse, now) });
             if let Some((load, _)) = request {
                 self.loads[load as usize].turn_away(now);
             }
             return;
         };
-        // Tasks draw the same numbers under every model.
-        task.stream = TASK_STREAMS | self.tasks_made;
         self.tasks_made += 1;
         if let Some((load, time)) = request {
             task.created = time;
             let requests = &mut self.loads[load as usize];
             requests.in_flight += 1;
             requests.in_flight_peak = requests.in_flight_peak.max(requests.in_flight);
-            self.answering.insert(Tid(u32::try_from(before).expect("threads are limited")), load);
+            self.answering.insert(tid, load);
         }
     }
 

@@ -14,6 +14,7 @@ mod channels;
 mod cpu;
 mod dispatch;
 mod error;
+mod event_log;
 mod execute;
 mod footprints;
 mod latency;
@@ -42,6 +43,7 @@ mod touch;
 mod words;
 
 pub use error::RunError;
+pub use event_log::{EventColumns, EventKind};
 pub use measure::{ForkRecord, Measure};
 pub use options::RunOptions;
 pub use outcome::ThreadColumns;

@@ -17,10 +17,12 @@ pub struct RunOptions {
     pub events_max: u64,
     /// Whether races are looked for. Changes no other number.
     pub races: bool,
+    /// Events of tasks that are kept, the first ones; none if 0. Changes no number.
+    pub event_log_max: u32,
 }
 
 impl Default for RunOptions {
     fn default() -> Self {
-        Self { seed: 0, causes: true, events_max: EVENTS_MAX, races: false }
+        Self { seed: 0, causes: true, events_max: EVENTS_MAX, races: false, event_log_max: 0 }
     }
 }

@@ -133,13 +133,26 @@ impl Run {
         rows
     }
 
-    /// What a thread waits for, in words.
+    /// What a thread waits for, in words, and how that stands.
     pub(super) fn what_it_waits_for(&self, tid: Tid) -> String {
         if let Some(index) = self.waits_for_lock(tid) {
             return self.describe_lock(index);
         }
-        let name = |names: &[String], index: u32| names.get(index as usize).cloned().unwrap_or_default();
         match self.tasks[tid.index()].waits {
+            Wait::Lock(index) => self.describe_lock(index),
+            wait @ Wait::Barrier(index) => {
+                let barrier = &self.locks.barriers[index as usize];
+                let (come, parties) = (barrier.waiting.len(), barrier.parties);
+                format!("{}, to which {come} of {parties} have come", self.describe_wait(wait))
+            }
+            wait => self.describe_wait(wait),
+        }
+    }
+
+    /// What is waited for, in words.
+    pub(super) fn describe_wait(&self, wait: Wait) -> String {
+        let name = |names: &[String], index: u32| names.get(index as usize).cloned().unwrap_or_default();
+        match wait {
             Wait::Nothing | Wait::Mounted | Wait::Work | Wait::Poll => "nothing".to_owned(),
             Wait::Time => "a time".to_owned(),
             Wait::Block => "the end of a call".to_owned(),
@@ -149,13 +162,9 @@ impl Run {
             Wait::Join(None) => "the threads that it made".to_owned(),
             Wait::Join(Some(index)) => format!("thread {}", name(&self.code.names, index)),
             Wait::Semaphore(index) => format!("semaphore {}", name(&self.code.semaphores, index)),
-            Wait::Lock(index) => self.describe_lock(index),
+            Wait::Lock(index) => format!("lock {}", self.code.locks[index as usize].name),
             Wait::Condition(index) => format!("condition {}", name(&self.code.conditions, index)),
-            Wait::Barrier(index) => {
-                let barrier = &self.locks.barriers[index as usize];
-                let (name, _) = &self.code.barriers[index as usize];
-                format!("barrier {name}, to which {} of {} have come", barrier.waiting.len(), barrier.parties)
-            }
+            Wait::Barrier(index) => format!("barrier {}", self.code.barriers[index as usize].0),
             Wait::Send(index) => format!("room in channel {}", name(&self.code.channels, index)),
             Wait::Receive(index) => format!("a message of channel {}", name(&self.code.channels, index)),
         }

@@ -1,5 +1,6 @@
 //! What a run came to.
 
+use super::event_log::EventColumns;
 use super::measure::{ForkRecord, Waits};
 use super::outcome::ThreadColumns;
 use super::run::Run;
@@ -11,9 +12,9 @@ use crate::runtime::Model;
 use crate::vm::work::FaultCounts;
 use serde_json::{Map, Value, json};
 
-/// The result of a run: a tree, and columns of its threads.
+/// The result of a run: a tree, columns of its threads, and those of its events if they were kept.
 #[derive(Clone, Debug, PartialEq)]
-pub struct RunResult(pub Value, pub ThreadColumns);
+pub struct RunResult(pub Value, pub ThreadColumns, pub Option<EventColumns>);
 
 impl Run {
     /// The most memory that was in use: pages of programs, what the kernel keeps of threads, stacks, tasks, the runtime.
@@ -137,7 +138,8 @@ impl Run {
             }
         }
         debug_assert!(ledger[Account::Idle] <= ledger.total(), "idle time is a part of all");
-        RunResult(tree, columns)
+        let events = self.event_columns();
+        RunResult(tree, columns, events)
     }
 }
 

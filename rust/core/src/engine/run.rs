@@ -5,6 +5,7 @@ use super::books::Books;
 use super::channels::{Channel, channels};
 use super::cpu::{Cpu, Limit};
 use super::error::RunError;
+use super::event_log::EventLog;
 use super::footprints::Footprints;
 use super::latency::Latencies;
 use super::loads::Requests;
@@ -73,6 +74,8 @@ pub struct Run {
     pub(super) words: Words,
     /// Races, if they are looked for.
     pub(super) races: Option<Box<Races>>,
+    /// What happens to tasks, if that is kept.
+    pub(super) event_log: Option<Box<EventLog>>,
     pub(super) alive: u32,
     pub(super) alive_peak: u32,
     /// Threads that could not be made.
@@ -97,6 +100,8 @@ pub struct Run {
     pub(super) accepted: BTreeMap<Tid, (u32, Picos)>,
     /// Who answers requests, and of which load.
     pub(super) answering: HashMap<Tid, u32>,
+    /// The cpu of who makes a task at this moment.
+    pub(super) makes_task: Option<usize>,
     /// Tasks so far, and from when each was made, or its request arrived, to its end.
     pub(super) tasks_made: u32,
     pub(super) task_latencies: Latencies,
@@ -196,6 +201,7 @@ impl Run {
             queues: Queues::new(list),
             words: Words::new(&machine, &code),
             races: options.races.then(|| Box::new(Races::new(code.variables.len()))),
+            event_log: (options.event_log_max > 0).then(|| Box::new(EventLog::new(options.event_log_max))),
             code: Arc::new(code),
             kernel,
             threads: Vec::new(),
@@ -220,6 +226,7 @@ impl Run {
             loads,
             accepted: BTreeMap::new(),
             answering: HashMap::new(),
+            makes_task: None,
             tasks_made: 0,
             task_latencies: Latencies::default(),
             runtime: None,

@@ -1,5 +1,7 @@
 //! Threads come and go: made by processes and by threads, ended by their programs, by their process, or from outside.
 
+use super::event_log::EventKind;
+use super::loads::task_stream;
 use super::races::Object;
 use super::run::Run;
 use super::task::{Task, Wait};
@@ -80,12 +82,18 @@ impl Run {
 
     pub(super) fn add_thread(&mut self, mut thread: Thread, task: Task) -> Tid {
         let tid = Tid(u32::try_from(self.threads.len()).expect("threads are limited"));
-        thread.stream = tid.0;
+        // Tasks draw the same numbers under every model.
+        let maker = self.makes_task.take();
+        thread.stream = if maker.is_some() { task_stream(self.tasks_made) } else { tid.0 };
+        let created = thread.created;
         // The kernel knows nothing of tasks.
         self.alive += u32::from(thread.role != Role::Task);
         self.threads.push(thread);
         self.tasks.push(task);
         self.alive_peak = self.alive_peak.max(self.alive);
+        if maker.is_some() {
+            self.log_task(EventKind::Spawn, tid, created, maker);
+        }
         tid
     }
 
@@ -176,6 +184,7 @@ impl Run {
         self.leave_locks(tid, now);
         // Its own cpu may be ahead of the one that ends it.
         let now = now.max(self.threads[tid.index()].since);
+        self.log_task(EventKind::End, tid, now, None);
         self.set_state(tid, State::Terminated, now);
         let thread = &mut self.threads[tid.index()];
         thread.ended = now;

@@ -57,6 +57,8 @@ pub struct Next {
     pub from_global: u32,
     /// Tasks taken from another slot.
     pub stolen: u32,
+    /// Which.
+    pub victim: Option<Slot>,
     /// Slots whose queues were looked at.
     pub visited: u32,
     /// Naps before it may take what another slot is about to run: with one there is no task yet. The slot sleeps a little

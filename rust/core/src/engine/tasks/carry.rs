@@ -4,6 +4,7 @@ use super::CarrierId;
 use crate::base::Picos;
 use crate::engine::cpu::Limit;
 use crate::engine::error::RunError;
+use crate::engine::event_log::{Event, EventKind};
 use crate::engine::execute::{Ran, Step};
 use crate::engine::run::Run;
 use crate::engine::task::Wait;
@@ -83,6 +84,7 @@ impl Run {
             // Nobody else may have its carrier.
             Ran::Yields if self.is_pinned_by_monitor(task) => {}
             Ran::Yields => {
+                self.log_task(EventKind::Yield, task, self.cpus[cpu].now, None);
                 self.unmount(cpu, id, State::Ready);
                 self.push(cpu, task, carrier.slot, Push::Yielded);
             }
@@ -90,11 +92,13 @@ impl Run {
                 let waits = self.tasks[task.index()].waits;
                 if self.is_pinned(task) || waits == Wait::Block {
                     // The carrier waits with it.
+                    self.log_task(EventKind::Block, task, self.cpus[cpu].now, None);
                     self.set_state(task, State::Waiting, self.cpus[cpu].now);
                     self.tasks[carrier.tid.index()].waits =
                         if waits == Wait::Block { Wait::Time } else { Wait::Mounted };
                     return Ok(false);
                 }
+                self.log_task(EventKind::Park, task, self.cpus[cpu].now, None);
                 self.unmount(cpu, id, State::Waiting);
             }
         }
@@ -105,6 +109,7 @@ impl Run {
     fn give_way(&mut self, cpu: usize, id: CarrierId, task: Tid) {
         let cost = self.runtime().model.costs.preempt_ns;
         self.cpus[cpu].pay(Account::Runtime, cost);
+        self.log_task(EventKind::Preempt, task, self.cpus[cpu].now, None);
         self.unmount(cpu, id, State::Ready);
         let carrier = &mut self.runtime().carriers[id as usize];
         carrier.is_preempted = false;
@@ -124,7 +129,10 @@ impl Run {
         if runtime.discipline.status(slot) == Status::Idle {
             // Time has woken it, nobody else.
             runtime.discipline.claim(Some(slot));
+            let thread = runtime.carriers[id as usize].tid;
+            self.log_worker(EventKind::Claim, slot, thread, None, cpu);
         }
+        let runtime = self.runtime();
         let carrier = &mut runtime.carriers[id as usize];
         let polls = runtime.model.poller == Poller::Carrier;
         if polls
@@ -152,6 +160,18 @@ impl Run {
         let (searched, nap) = (costs.visit_ns * u64::from(next.visited), costs.nap_ns * u64::from(next.naps));
         self.cpus[cpu].pay(Account::Runtime, time);
         self.cpus[cpu].pay(Account::Spin, searched);
+        if next.stolen > 0 {
+            let thread = self.runtime().carriers[id as usize].tid;
+            self.log_event(|run| Event {
+                task: next.task.unwrap_or(Tid::NONE),
+                worker: Some(slot),
+                thread,
+                cpu: Some(cpu),
+                from: next.victim,
+                count: next.stolen,
+                ..Event::new(EventKind::Steal, run.cpus[cpu].now)
+            });
+        }
         if next.notifies {
             self.notify(cpu);
         }
@@ -183,6 +203,8 @@ impl Run {
         if !runtime.discipline.retire(slot) {
             return Found::Something;
         }
+        let thread = runtime.carriers[id as usize].tid;
+        self.log_worker(EventKind::Retire, slot, thread, None, cpu);
         self.park_carrier(cpu, id);
         Found::Nothing
     }
@@ -192,6 +214,8 @@ impl Run {
         let runtime = self.runtime();
         if let Some(slot) = runtime.discipline.claim(None) {
             runtime.give_slot(id, slot);
+            let thread = runtime.carriers[id as usize].tid;
+            self.log_worker(EventKind::Claim, slot, thread, None, cpu);
             self.wake_monitor(cpu);
             return Found::Something;
         }
@@ -260,9 +284,11 @@ impl Run {
         }
         if let Some(slot) = runtime.discipline.claim(carrier.last_slot) {
             runtime.give_slot(id, slot);
+            self.log_worker(EventKind::Claim, slot, carrier.tid, Some(task), cpu);
             self.wake_monitor(cpu);
             return;
         }
+        self.log_task(EventKind::Requeue, task, self.cpus[cpu].now, None);
         self.unmount(cpu, id, State::Ready);
         self.push(cpu, task, None, Push::Returned);
     }
@@ -275,6 +301,9 @@ impl Run {
         let carrier = &mut runtime.carriers[id as usize];
         (carrier.slot, carrier.last_slot) = (None, Some(slot));
         runtime.report.hand_offs += 1;
+        let (thread, task) = (carrier.tid, carrier.mounted);
+        self.log_worker(EventKind::HandOff, slot, thread, task, cpu);
+        let runtime = self.runtime();
         if runtime.discipline.hand_off(slot).is_some() {
             self.start_carrier(cpu, slot);
         }

@@ -2,6 +2,7 @@
 
 use super::{CarrierId, Runtime};
 use crate::base::Picos;
+use crate::engine::event_log::EventKind;
 use crate::engine::run::Run;
 use crate::engine::task::Wait;
 use crate::kernel::{NO_CPU, State, Tid};
@@ -48,11 +49,12 @@ impl Run {
     }
 
     /// Who is woken when a task is to go on whose carrier waits with it: the carrier.
-    pub(in crate::engine) fn carrier_of(&mut self, tid: Tid, at: Picos) -> Tid {
+    pub(in crate::engine) fn carrier_of(&mut self, tid: Tid, at: Picos, waker: Option<usize>) -> Tid {
         if !self.is_pinned(tid) {
             return tid;
         }
         self.tasks[tid.index()].waits = Wait::Nothing;
+        self.log_task(EventKind::Unpark, tid, at, waker);
         self.set_state(tid, State::Ready, at);
         self.threads[tid.index()].carrier
     }
@@ -105,6 +107,7 @@ impl Run {
         let now = self.cpus[cpu].now;
         let here = u8::try_from(cpu).expect("at most 64 cpus");
         let thread = &mut self.threads[tid.index()];
+        let kind = if thread.first_run == Picos::NEVER { EventKind::Start } else { EventKind::Run };
         if thread.first_run == Picos::NEVER {
             thread.first_run = now;
         } else if thread.cpu != here {
@@ -112,6 +115,7 @@ impl Run {
         }
         thread.cpu = here;
         self.set_state(tid, State::Running, now);
+        self.log_task(kind, tid, now, None);
         let state = &mut self.cpus[cpu];
         (state.active, state.began) = (tid, now);
     }

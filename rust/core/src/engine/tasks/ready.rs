@@ -2,6 +2,7 @@
 
 use super::{Carrier, CarrierId};
 use crate::base::Picos;
+use crate::engine::event_log::EventKind;
 use crate::engine::run::Run;
 use crate::engine::task::{Task, Wait};
 use crate::kernel::{Account, Role, State, Thread, Tid};
@@ -96,7 +97,9 @@ impl Run {
         let cost = self.runtime().model.costs.ready_ns;
         self.cpus[cpu].pay(Account::Runtime, cost);
         self.tasks[task.index()].waits = Wait::Nothing;
-        self.set_state(task, State::Ready, self.cpus[cpu].now);
+        let now = self.cpus[cpu].now;
+        self.log_task(EventKind::Unpark, task, now, Some(cpu));
+        self.set_state(task, State::Ready, now);
         let by = self.place_of_woken(cpu, task);
         self.push(cpu, task, by, Push::Woken);
     }
@@ -130,7 +133,8 @@ impl Run {
         let id = if runtime.model.is_bound { runtime.slots[slot.index()].carrier } else { runtime.parked.pop() };
         let Some(id) = id else {
             if self.finds_carrier() {
-                self.add_carrier(Some(cpu), Some(slot));
+                let thread = self.add_carrier(Some(cpu), Some(slot));
+                self.log_worker(EventKind::Wake, slot, thread, None, cpu);
             } else {
                 // Whoever comes back from a call takes it.
                 self.runtime().discipline.slots_mut().set(slot, Status::Idle);
@@ -143,6 +147,7 @@ impl Run {
         runtime.give_slot(id, slot);
         runtime.report.wakes += 1;
         let thread = runtime.carriers[id as usize].tid;
+        self.log_worker(EventKind::Wake, slot, thread, None, cpu);
         if self.threads[thread.index()].state != State::Waiting {
             // It has been woken already, and has not run since.
             return;
@@ -172,9 +177,10 @@ impl Run {
     }
 
     /// Makes a thread that carries tasks. Who runs on the cpu pays, if anybody.
-    pub(super) fn add_carrier(&mut self, cpu: Option<usize>, slot: Option<Slot>) {
+    pub(super) fn add_carrier(&mut self, cpu: Option<usize>, slot: Option<Slot>) -> Tid {
         let tid = self.add_runtime_thread(Role::Carrier, cpu);
         self.enrol(tid, slot);
+        tid
     }
 
     /// Makes a thread a carrier.

@@ -1,7 +1,7 @@
 //! Laws of tasks that need the engine's own handle: how a run is cut changes no bit of it, under any model.
 
 use crate::base::Picos;
-use crate::engine::{Run, RunOptions};
+use crate::engine::{Run, RunOptions, RunResult};
 use crate::memory::MachineConfig;
 use crate::runtime::Model;
 use crate::workload::Scenario;
@@ -20,16 +20,16 @@ fn machine(cpus: u32) -> MachineConfig {
 }
 
 /// The result of a run in pieces of so many steps, and up to times so far apart.
-fn run(model: &str, cpus: u32, program: &Value, budget: u64, distance: Picos) -> Value {
+fn run(model: &str, cpus: u32, program: &Value, budget: u64, distance: Picos) -> RunResult {
     let scenario = json!({"name": "test", "model": model, "processes": [{"name": "p", "program": program}]});
     let scenario = Scenario::from_json(&scenario.to_string()).unwrap();
-    let options = RunOptions { seed: 1, ..RunOptions::default() };
+    let options = RunOptions { seed: 1, event_log_max: 100_000, ..RunOptions::default() };
     let mut run = Run::new(machine(cpus), scenario, &options).unwrap();
     let mut until = distance;
     for _ in 0..2_000_000 {
         if run.advance(budget, until).unwrap() {
             if run.is_over() {
-                return run.finish().0;
+                return run.finish();
             }
             until = Picos(until.0.saturating_add(distance.0));
         }
@@ -86,8 +86,9 @@ proptest! {
         budget in 1u64..40,
         distance in prop::sample::select(vec![700_000u64, 9_999_999, u64::MAX]),
     ) {
-        let whole = run(&model, cpus, &program, 1 << 20, Picos::NEVER);
-        let pieces = run(&model, cpus, &program, budget, Picos(distance));
+        let RunResult(whole, _, events) = run(&model, cpus, &program, 1 << 20, Picos::NEVER);
+        let RunResult(pieces, _, events_of_pieces) = run(&model, cpus, &program, budget, Picos(distance));
+        prop_assert_eq!(events, events_of_pieces);
         prop_assert_eq!(&whole["digest"], &pieces["digest"]);
         let runtime = &whole["runtime"];
         if runtime.is_object() {

@@ -39,7 +39,7 @@ impl WorkStealing {
     pub(super) fn after_nap(&mut self, slot: Slot, nap: Nap, found: &mut Next) -> Option<Tid> {
         let next = &mut self.own[nap.victim].next;
         if *next == Some(nap.task) {
-            found.stolen = 1;
+            (found.stolen, found.victim) = (1, Some(slot_at(nap.victim)));
             return next.take();
         }
         self.visit(slot, nap.walk, true, found)
@@ -97,7 +97,7 @@ impl WorkStealing {
                     found.naps = 1;
                     return None;
                 }
-                found.stolen = 1;
+                (found.stolen, found.victim) = (1, Some(slot_at(source)));
                 return self.own[source].next.take();
             }
         }
@@ -110,7 +110,7 @@ impl WorkStealing {
     }
 
     fn status_of(&self, source: usize) -> Status {
-        self.slots.status(Slot(u16::try_from(source).expect("slots have 16 bits")))
+        self.slots.status(slot_at(source))
     }
 
     fn is_source_empty(&self, source: usize) -> bool {
@@ -145,11 +145,16 @@ impl WorkStealing {
         if count == 0 {
             return None;
         }
-        found.stolen = u32::try_from(count).expect("a queue is small");
+        (found.stolen, found.victim) = (u32::try_from(count).expect("a queue is small"), Some(slot_at(victim)));
         for _ in 1..count {
             let task = self.own[victim].queue.pop_front().expect("so many were there");
             self.own[slot.index()].queue.push_back(task);
         }
         self.own[victim].queue.pop_front()
     }
+}
+
+/// The slot at a place in a table.
+fn slot_at(place: usize) -> Slot {
+    Slot(u16::try_from(place).expect("slots have 16 bits"))
 }
