@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -120,6 +121,32 @@ def test_a_scheduler_that_goes_away_is_told_and_the_sweep_resumes(tmp_path: Path
     closer[0].join()
     client.close()
     assert sweep.run(tmp_path / "s.db").digest() == sweep.run().digest()
+
+
+def test_ctrl_c_ends_processes_of_its_own_within_a_second(tmp_path: Path) -> None:
+    file, store = tmp_path / "sweep.toml", tmp_path / "s.db"
+    file.write_text(
+        'target = "simulate"\nscenario = "fork-latency"\nparameters = { resident = "256MiB" }\n'
+        "[over]\nseed = { from = 1, to = 2000, steps = 2000 }\n"
+    )
+    command = [sys.executable, "-m", "runq.cli", "sweep", str(file), "--store", str(store), "--engine", "dask"]
+    driver = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    while driver.poll() is None and " 0 done" in _status(store):
+        time.sleep(0.05)
+    # As a terminal sends it: to the workers too.
+    os.killpg(driver.pid, signal.SIGINT)
+    start = time.monotonic()
+    _, errors = driver.communicate(timeout=30)
+    # The second, and what a busy machine takes to end a process.
+    assert time.monotonic() - start < 2
+    assert driver.returncode == 130
+    assert errors == f"runq: stopped; what is done is kept. Go on with: runq sweep resume {store}\nrunq: interrupted\n"
+
+
+def _status(store: Path) -> str:
+    command = [sys.executable, "-m", "runq.cli", "sweep", "status", str(store)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.stdout or " 0 done"
 
 
 def test_no_scheduler_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import queue
 import signal
 import uuid
+from concurrent.futures import CancelledError
 from typing import Any, NamedTuple
 
 from runq import _core
@@ -67,6 +69,7 @@ class DaskEngine:
         # Known once it is started.
         self.slots = 1
         self.ahead = 3
+        self.chunk_s = 1.0
         self._futures: dict[int, _Task] = {}
         self._done: queue.SimpleQueue[tuple[int, Any]] = queue.SimpleQueue()
         # The job, and where the workers have it.
@@ -118,13 +121,15 @@ class DaskEngine:
             return None
         del self._futures[number]
         if future.status == "finished":
-            return Finished(number, future.result())
+            # The worker that has the rows may end before they are here.
+            with contextlib.suppress(CancelledError, OSError):
+                return Finished(number, future.result())
         if future.status == "error":
             error = future.exception()
             if isinstance(error, distributed.scheduler.KilledWorker):
                 return Finished(number, None, "its workers died")
             raise SweepError(f"a Dask task failed ({type(error).__name__}: {error}): put that right, then resume")
-        # All workers that had the job died, and the task with it: both are given out again.
+        # All workers that had the job died, and the task or its rows with it: both are given out again.
         if self._client.status != "running" or task.tries >= _TRIES_MAX:
             raise SweepError(f"the Dask scheduler dropped a task ({future.status}): start it again, then resume")
         self._scatter()
@@ -155,7 +160,7 @@ class DaskEngine:
     def _scatter(self) -> None:
         try:
             self._job = self._client.scatter([self._whole], broadcast=True, hash=False, timeout=60)[0]
-        except (OSError, TimeoutError, ValueError) as error:
+        except (CancelledError, OSError, TimeoutError, ValueError) as error:
             raise SweepError(f"the job does not reach the Dask workers ({error}): start them, then resume") from error
 
     def _connect(self, scheduler: str | None, jobs: int | None) -> Any:
@@ -174,7 +179,8 @@ class DaskEngine:
                 cluster = distributed.LocalCluster(
                     n_workers=jobs or cpu_count(),
                     threads_per_worker=1,
-                    dashboard_address=None,
+                    # At any port: another cluster may have the usual one.
+                    dashboard_address=":0",
                     memory_limit=0,
                     silence_logs=logging.CRITICAL + 1,
                 )
@@ -187,9 +193,21 @@ class DaskEngine:
 
     def _close(self) -> None:
         for one in self._own:
+            _kill_workers(one)
             with contextlib.suppress(Exception):
                 one.close(timeout=5)
         self._own = []
+
+
+def _kill_workers(cluster: Any) -> None:
+    """Ends the workers of a cluster of our own, which else finish their chunks first; a client has none."""
+    # It tells of each connection that ends with them.
+    logging.getLogger("distributed.batched").setLevel(logging.WARNING)
+    for nanny in getattr(cluster, "workers", {}).values():
+        nanny.auto_restart = False
+        with contextlib.suppress(OSError):
+            if nanny.pid:
+                os.kill(nanny.pid, signal.SIGKILL)
 
 
 def _ignore_interrupts() -> None:
