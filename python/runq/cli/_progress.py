@@ -12,6 +12,9 @@ __all__ = ["event_line", "point_line", "point_text", "progress_line", "progress_
 
 _CLEAR = "\r\x1b[2K"
 
+# Characters of a bar.
+_BAR = 20
+
 
 @contextmanager
 def progress_line() -> Iterator[Progress | None]:
@@ -96,13 +99,14 @@ def point_line() -> Iterator[Callable[[int, int | None, int], object] | None]:
 
 
 def point_text(done: int, total: int | None, failed: int, new: int, seconds: float) -> str:
-    """How far a sweep is: `45 %, 900 of 2,000 points, 3 failed, 101.0/s, 0:11 left`."""
+    """How far a sweep is: `[#####      ]  45 %, 900 of 2,000 points, 3 failed, 101.0/s, 0:11 left`."""
     rate = new / max(seconds, 1e-3)
     parts = [f"{done:,} of {total:,} points" if total else f"{done:,} points", f"{rate:,.1f}/s"]
     if failed:
         parts.insert(1, f"{failed:,} failed")
     if total:
-        parts.insert(0, f"{100 * min(done / total, 1):3.0f} %")
+        share = min(done / total, 1)
+        parts.insert(0, f"[{'#' * int(_BAR * share):{_BAR}}] {100 * share:3.0f} %")
         if new and seconds >= 1:
             left = round((total - done) / rate)
             parts.append(f"{left // 60}:{left % 60:02} left")

@@ -1,7 +1,7 @@
 """The driver: takes points as they come, leaves out what is known, keeps the engine busy, and stores rows.
 
-Chunks are cut so that one takes about a second of one slot, and some more wait than run, so that no slot is idle while
-rows are written. Points are never all in memory: those under way are, and no others.
+Chunks are cut so that one takes the time that the engine asks for, and some more wait than run, so that no slot is idle
+while rows are written. Points are never all in memory: those under way are, and no others.
 """
 
 import itertools
@@ -16,9 +16,6 @@ from runq.sweeps._store import Store
 from runq.sweeps._target import Job, Point, Row, Rows, Target
 
 __all__ = ["Drive", "Progress"]
-
-# How long a chunk should take.
-_CHUNK_S = 1.0
 
 # Points of a chunk: bounds what is in memory.
 _CHUNK_MAX = 2000
@@ -195,11 +192,11 @@ class Drive:
             self._unseen = []
 
     def _adapt(self, points: int) -> None:
-        """Aims the next chunk at a second of one slot."""
+        """Aims the next chunk at the time that the engine asks for."""
         now = time.monotonic()
         took = max(now - self._finished_at, 1e-6) * self._engine.slots
         self._finished_at = now
-        wanted = int(points * _CHUNK_S / took)
+        wanted = int(points * self._engine.chunk_s / took)
         self._size = min(max(1, (wanted + self._size) // 2), 2 * self._size, _CHUNK_MAX)
 
     def _tell(self, *, is_last: bool = False) -> None:

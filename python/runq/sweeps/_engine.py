@@ -16,6 +16,10 @@ from runq.sweeps._target import Job, Rows
 __all__ = ["Chunk", "Engine", "Finished", "LocalEngine", "cpu_count"]
 
 
+# Of the threads of the core: a hundred short points.
+_POOL_CHUNK_S = 0.05
+
+
 class Chunk(NamedTuple):
     """Points as the job takes them: a number, all of them at once, and how many there are."""
 
@@ -41,6 +45,8 @@ class Engine(Protocol):
     slots: int
     # How many chunks are under way at most: what runs and what waits, and is run again if the driver is killed.
     ahead: int
+    # How long a chunk should keep one slot busy: the more it costs to hand one out, the longer.
+    chunk_s: float
 
     def start(self, job: Job) -> None:
         """Takes what all chunks share."""
@@ -75,6 +81,7 @@ class LocalEngine:
             raise ConfigError("jobs", "must be between 1 and 1024", repr(jobs))
         self.slots = cpu_count() if jobs is None else jobs
         self.ahead = 2 * self.slots + 1
+        self.chunk_s = 1.0
         self._pool: _core.SweepPool | None = None
         self._others: _Threads | None = None
 
@@ -82,8 +89,8 @@ class LocalEngine:
         """Starts the threads."""
         if isinstance(job, NativeJob):
             self._pool = job.pool(self.slots)
-            # All threads share the points of a chunk.
-            self.ahead = 3
+            # All threads share the points of a chunk, and wait for the rows of the last one alone.
+            self.chunk_s = _POOL_CHUNK_S
         else:
             self._others = _Threads(job, self.slots)
 
