@@ -270,4 +270,4 @@ def test_services_are_neither_run_on_machines_nor_listed_as_processes() -> None:
     assert (done.returncode, done.stdout) == (2, "")
     assert "must be one of programs, not a service" in done.stderr
     with pytest.raises(runq.ConfigError, match="must be one of programs, not a service"):
-        runq.Sweep(runq.simulate, scenario="retry-storm", over={"seed": [1, 2]}).run()
+        runq.Sweep(runq.compare, scenario="retry-storm", over={"seed": [1, 2]}).run()

@@ -15,12 +15,15 @@ import msgspec
 from runq.errors import ConfigError
 from runq.machine import load_toml
 
-__all__ = ["ChannelSpec", "KernelChoices", "LockSpec", "Op", "ProcessSpec", "Scenario", "Variable"]
+__all__ = ["ChannelSpec", "KernelChoices", "LockSpec", "Op", "ProcessSpec", "Scenario", "Variable", "is_path"]
 
 # An op as TOML and JSON write it: a table whose field `op` says what it does.
 Op = Mapping[str, Any]
 
 _T = TypeVar("_T")
+
+_TABLES = ("channels.", "kernel.", "locks.", "model.", "processes[", "processes.", "variables.")
+_VALUES = ("memory", "model", "name", "until_ns")
 
 # What msgspec says of a value of the wrong type, and where.
 _WRONG_TYPE = re.compile(r"Expected `(?P<expected>[^`]*)`, got `(?P<got>[^`]*)`(?: - at `\$\.?(?P<path>[^`]*)`)?")
@@ -195,6 +198,11 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
             path, value = split_assignment(assignment)
             assign(tree, path, value)
         return self.from_dict(tree)
+
+
+def is_path(path: str) -> bool:
+    """Whether it leads to a value of a scenario as files have it; else it is a parameter of one that has some."""
+    return path in _VALUES or path.startswith(_TABLES)
 
 
 def convert(tree: object, to: type[_T], name: str, *, strict: bool = True) -> _T:

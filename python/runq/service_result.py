@@ -9,7 +9,7 @@ from runq import _core
 from runq._table import table
 from runq.service_scenario import ServiceScenario
 
-__all__ = ["Dependency", "Latencies", "ServiceResult", "ServiceTotals", "run_service"]
+__all__ = ["Dependency", "Latencies", "ServiceResult", "ServiceTotals", "run_service", "service_result"]
 
 
 class ServiceTotals(msgspec.Struct, frozen=True, kw_only=True):
@@ -186,9 +186,14 @@ def run_service(
     scenario: ServiceScenario, seed: int, progress: Callable[[float, int], object] | None = None
 ) -> ServiceResult:
     """Runs a service."""
+    text, seconds = _core.service_simulate(scenario.to_json(), seed, progress=progress)
+    return service_result(text, seconds, scenario, seed)
+
+
+def service_result(text: str, seconds: float, scenario: ServiceScenario, seed: int) -> ServiceResult:
+    """What the core tells, as a result."""
     import numpy as np
 
-    text, seconds = _core.service_simulate(scenario.to_json(), seed, progress=progress)
     tree = msgspec.json.decode(text, type=_Tree)
     return ServiceResult(
         totals=tree.totals,

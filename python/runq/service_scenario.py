@@ -15,9 +15,12 @@ from runq.errors import ConfigError
 from runq.machine import load_toml
 from runq.scenario import assign, convert, split_assignment, toml_value
 
-__all__ = ["ServiceScenario"]
+__all__ = ["ServiceScenario", "is_service_path"]
 
 Table = dict[str, Any]
+
+_TABLES = ("load.", "client.", "dependency.", "cache.", "keys.", "troubles[")
+_NUMBERS = ("duration_ns", "window_ns", "events_max", "name")
 
 
 class ServiceScenario(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -95,6 +98,11 @@ class ServiceScenario(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
             path, value = split_assignment(assignment)
             assign(tree, path, value)
         return self.from_dict(tree)
+
+
+def is_service_path(path: str) -> bool:
+    """Whether it leads to a value of a service as files have it; else it is a parameter of one that has some."""
+    return path in _NUMBERS or path.startswith(_TABLES)
 
 
 def _lines(tree: dict[str, Any]) -> Iterable[str]:

@@ -173,9 +173,13 @@ def load_any(scenario: object) -> Scenario | ServiceScenario:
     if name is not None:
         return scenarios.load(name)
     if isinstance(scenario, (str, PathLike)):
-        tree = load_toml(Path(scenario).read_bytes(), str(scenario))
-        return ServiceScenario.from_dict(tree) if "dependency" in tree else Scenario.from_dict(tree)
+        return scenario_of(load_toml(Path(scenario).read_bytes(), str(scenario)))
     raise TypeError(f"scenario: must be a Scenario, a name or a path, got {type(scenario).__name__}")
+
+
+def scenario_of(tree: Mapping[str, Any]) -> Scenario | ServiceScenario:
+    """A scenario or a service from nested dicts and lists."""
+    return ServiceScenario.from_dict(tree) if "dependency" in tree else Scenario.from_dict(tree)
 
 
 @overload

@@ -71,14 +71,14 @@ def compare(
 
 
 def _scenario(scenario: str, assignments: list[str]) -> Scenario:
-    from runq.cli.simulate import is_path
+    from runq.cli.simulate import changes_path
 
     if scenario_name(scenario) is None:
         built = load_scenario(scenario)
         return built.with_set(*assignments) if assignments else built
     from runq import scenarios
 
-    paths = [text for text in assignments if is_path(text)]
+    paths = [text for text in assignments if changes_path(text)]
     values = dict(split_assignment(text) for text in assignments if text not in paths)
     built = load_scenario(scenarios.load(scenario, **values))
     return built.with_set(*paths) if paths else built

@@ -10,19 +10,18 @@ from runq.cli._progress import event_line
 from runq.errors import ConfigError
 from runq.machine import Machine
 from runq.replay import load_machine
-from runq.scenario import Scenario, split_assignment
-from runq.service_scenario import ServiceScenario
+from runq.scenario import Scenario, is_path, split_assignment
+from runq.service_scenario import ServiceScenario, is_service_path
 from runq.simulate import DEFAULT_MACHINE, load_any, scenario_name, with_model, with_outcome
 from runq.simulate import simulate as simulate_scenario
 from runq.simulate_result import processes_at, processes_text, tasks_at, tasks_text
 
-__all__ = ["is_path", "load", "machine_option", "ps", "scenarios", "set_option", "simulate", "split"]
+__all__ = ["changes_path", "load", "machine_option", "ps", "scenarios", "set_option", "simulate", "split"]
 
 _EVENTS_SHOWN = 1_000
 
 _MACHINE = "machine."
 _SCENARIO = "scenario."
-_TABLES_OF_SERVICES = ("load.", "client.", "dependency.", "cache.", "keys.", "troubles[")
 
 
 def machine_option(command: Any) -> Any:
@@ -212,7 +211,7 @@ def load_either(
     from runq import scenarios as presets
 
     # A path into the scenario that the parameters make, or else a parameter.
-    paths = [text for text in of_scenario if is_path(text)]
+    paths = [text for text in of_scenario if changes_path(text)]
     values = dict(split_assignment(text) for text in of_scenario if text not in paths)
     parameters = presets.parameters(name, **values)
     built = presets.module(name).build(parameters)
@@ -230,11 +229,7 @@ def split(assignments: tuple[str, ...]) -> tuple[list[str], list[str]]:
     return of_machine, of_scenario
 
 
-def is_path(assignment: str) -> bool:
+def changes_path(assignment: str) -> bool:
     """Whether it changes a value of the scenario as files have it."""
     path = assignment.partition("=")[0].strip()
-    if path.startswith(_TABLES_OF_SERVICES):
-        return True
-    return path in ("memory", "model", "until_ns", "name") or path.startswith(
-        ("kernel.", "model.", "processes[", "processes.", "variables.")
-    )
+    return is_path(path) or is_service_path(path)

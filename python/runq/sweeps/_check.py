@@ -88,6 +88,8 @@ def _wrong(sweep: Sweep, job: NativeJob, points: Sequence[Point]) -> dict[int, C
 def _is_about(name: str, error: ConfigError) -> bool:
     """Whether an error is about that axis, as far as its path tells: it leads there, or its last words agree."""
     rest = name.partition(".")[2]
-    if error.path in (name, "set") or rest.startswith((f"{error.path}.", f"{error.path}[")):
+    if error.path == "set":
+        return rest.endswith(error.value.strip('"'))
+    if error.path == name or rest.startswith((f"{error.path}.", f"{error.path}[")):
         return True
     return error.path.rpartition(".")[2] == name.rpartition(".")[2]

@@ -22,9 +22,11 @@ from typing import Any
 from runq.errors import ConfigError
 from runq.machine import Machine, Region, load_toml
 from runq.replay import load_machine
-from runq.scenario import split_assignment
-from runq.simulate import DEFAULT_MACHINE, load_scenario, scenario_name
+from runq.scenario import is_path, split_assignment
+from runq.service_scenario import is_service_path
+from runq.simulate import DEFAULT_MACHINE, load_any, scenario_name
 from runq.sweeps._repeat import until
+from runq.sweeps._service import is_service
 from runq.sweeps._space import points, zipped
 from runq.sweeps._sweep import Sweep
 
@@ -80,7 +82,10 @@ def sweep_of(tree: Mapping[str, Any], assignments: Sequence[str] = (), folder: P
     if verb == "simulate":
         _refuse(tree, roots, "simulate", ("models",))
         model = {"model": tree["model"]} if "model" in tree else {}
-        keywords = _scenario(tree, roots, folder, DEFAULT_MACHINE) | model
+        keywords = _scenario(tree, roots, folder) | model
+        # A service runs on no machine, and its target says so of one that is given.
+        if "machine" in tree or roots["machine"] or not is_service(keywords["scenario"]):
+            keywords["machine"] = _machine(tree, roots, folder, DEFAULT_MACHINE)
     elif verb == "compare":
         keywords = _compare(tree, roots, folder)
     elif verb == "replay":
@@ -97,23 +102,21 @@ def sweep_of(tree: Mapping[str, Any], assignments: Sequence[str] = (), folder: P
     )
 
 
-def _scenario(
-    tree: Mapping[str, Any], roots: Mapping[str, list[str]], folder: Path | None, machine: str | Machine
-) -> dict[str, Any]:
+def _scenario(tree: Mapping[str, Any], roots: Mapping[str, list[str]], folder: Path | None) -> dict[str, Any]:
     _refuse(tree, roots, tree["target"], ("trace", "format", "options"))
     if "scenario" not in tree:
         raise ConfigError("scenario", "must be given to simulate: a name or a TOML file", "nothing")
     scenario: Any = _beside(tree["scenario"], folder)
     values = dict(_table("parameters", tree.get("parameters", {})))
-    paths = [text for text in roots["scenario"] if _is_path(text)]
+    paths = [text for text in roots["scenario"] if _changes_path(text)]
     values |= dict(split_assignment(text) for text in roots["scenario"] if text not in paths)
     if scenario_name(scenario) is None or paths:
         if values and scenario_name(scenario) is not None:
             from runq import scenarios
 
             scenario, values = scenarios.load(scenario, **values), {}
-        scenario = load_scenario(scenario).with_set(*paths)
-    return {"scenario": scenario, "machine": _machine(tree, roots, folder, machine), **values}
+        scenario = load_any(scenario).with_set(*paths)
+    return {"scenario": scenario, **values}
 
 
 def _compare(tree: Mapping[str, Any], roots: Mapping[str, list[str]], folder: Path | None) -> dict[str, Any]:
@@ -121,7 +124,8 @@ def _compare(tree: Mapping[str, Any], roots: Mapping[str, list[str]], folder: Pa
 
     _refuse(tree, roots, "compare", ("model",))
     models = {"models": _models(tree["models"])} if "models" in tree else {}
-    return _scenario({"scenario": "web-service", **tree}, roots, folder, chosen_machine(None)) | models
+    scenario = _scenario({"scenario": "web-service", **tree}, roots, folder)
+    return scenario | {"machine": _machine(tree, roots, folder, chosen_machine(None))} | models
 
 
 def _replay(tree: Mapping[str, Any], roots: Mapping[str, list[str]], folder: Path | None) -> dict[str, Any]:
@@ -201,6 +205,6 @@ def _beside(name: Any, folder: Path | None) -> Any:
     return name
 
 
-def _is_path(assignment: str) -> bool:
+def _changes_path(assignment: str) -> bool:
     path = assignment.partition("=")[0].strip()
-    return path in ("memory", "until_ns", "name") or path.startswith(("kernel.", "processes[", "processes."))
+    return is_path(path) or is_service_path(path)

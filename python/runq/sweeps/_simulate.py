@@ -11,20 +11,20 @@ import msgspec
 from runq.errors import ConfigError
 from runq.models import Model
 from runq.models import load as load_model
-from runq.scenario import Scenario
+from runq.scenario import Scenario, is_path
 from runq.scenarios import module, parameters
 from runq.simulate import DEFAULT_MACHINE, load_scenario, scenario_name, with_model
 from runq.simulate_result import result_of
+from runq.sweeps._load import load_path
 from runq.sweeps._machines import Machines
 from runq.sweeps._native import NativeJob
+from runq.sweeps._outcome import needs_tree, with_outcomes
 from runq.sweeps._target import Point, Rows
 
 __all__ = ["Target"]
 
 # Built scenarios that are kept, by their parameters.
 _KEPT_MAX = 4096
-
-_OUTCOME = "outcome"
 
 
 class _Done(NamedTuple):
@@ -80,11 +80,14 @@ class Target:
             elif root == "machine" and rest:
                 self._paths.append((name, place))
             elif root == "scenario" and rest:
-                is_path = rest in ("memory", "until_ns", "name") or rest.startswith(("kernel.", "processes"))
-                if is_path:
+                if is_path(rest):
                     self._paths.append((name, place))
+                elif rest.startswith("load."):
+                    self._paths.append((f"scenario.{load_path(self._first(), rest)}", place))
                 elif self._name is None and "scenario" not in names:
-                    rule = "must be a path of the scenario (kernel.X, processes[0].X, memory, until_ns)"
+                    rule = (
+                        "must be a path of the scenario (kernel.X, locks.X, processes[0].X, load.X, memory, until_ns)"
+                    )
                     raise ConfigError(f"over.{name}", rule, repr(rest))
                 else:
                     self._changed.append((rest, place))
@@ -110,7 +113,7 @@ class Target:
             "paths": self.paths(),
             # What is added here names nothing there, but tells these rows from those of other sweeps.
             "metrics": list(self._metrics),
-            "tree": any(path.partition(".")[0] in (_OUTCOME, "tree") for path in self._metrics),
+            "tree": needs_tree(self._metrics),
         }
         return NativeJob(json.dumps(spec))
 
@@ -137,24 +140,7 @@ class Target:
 
     def finish(self, points: Sequence[Point], rows: Rows) -> Rows:
         """Adds what the scenario is about, read from the whole result."""
-        wanted = [path for path in self._metrics if path.partition(".")[0] == _OUTCOME]
-        keeps_tree = "tree" in self._metrics
-        if not wanted and not keeps_tree:
-            return rows
-        schemas: dict[tuple[str, ...], int] = {}
-        finished = []
-        for point, row in zip(points, rows.rows, strict=True):
-            extra: dict[str, Any] = {}
-            if row.error is None and row.tree is not None:
-                if wanted:
-                    found = self._outcome(point, row.tree)
-                    extra = {name: value for name, value in found.items() if _is_wanted(name, wanted)}
-                if keeps_tree:
-                    extra["tree"] = row.tree
-            names = (*rows.schemas[row.schema], *extra)
-            schema = schemas.setdefault(names, len(schemas))
-            finished.append(row._replace(schema=schema, values=(*row.values, *extra.values()), tree=None))
-        return Rows(list(schemas), finished)
+        return with_outcomes(points, rows, self._metrics, self._outcome)
 
     def definition(self) -> dict[str, Any]:
         """Scenario, parameters and machine."""
@@ -170,10 +156,14 @@ class Target:
         values = self._parameters(name, self._changes(point))
         scenario = Scenario(name=name, processes=())
         result = result_of(cast(Any, _Done(tree, 0.0, {})), scenario, self._machines.base, point.seed)
-        found = module(name).outcome(values, result)
-        return {
-            f"{_OUTCOME}.{key}": value if isinstance(value, (int, float, str)) else None for key, value in found.items()
-        }
+        return module(name).outcome(values, result)
+
+    def _first(self) -> dict[str, Any]:
+        """The scenario that the sweep begins with, as files have it."""
+        if self._scenario is not None:
+            return self._scenario.to_dict()
+        assert self._name is not None, "a target has a scenario or the name of one"
+        return load_scenario(module(self._name).build(self._parameters(self._name, {}))).to_dict()
 
     def _text(self, point: Point) -> str:
         """The scenario of a point as JSON, without what the core changes in it."""
@@ -216,7 +206,3 @@ class Target:
     def _value(self, axis: str, point: Point) -> Any:
         place = self._places.get(axis)
         return None if place is None else point.values[place]
-
-
-def _is_wanted(name: str, wanted: Sequence[str]) -> bool:
-    return any(name == path or name.startswith(f"{path}.") for path in wanted)

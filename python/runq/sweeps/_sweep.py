@@ -172,14 +172,14 @@ class Sweep:
     def from_definition(cls, tree: Mapping[str, Any]) -> Sweep:
         """The sweep of a definition, as stores keep it."""
         from runq.machine import Machine
-        from runq.scenario import Scenario
+        from runq.simulate import scenario_of
 
         if "unnamed" in tree:
             raise SweepError(
                 f"the sweep was made in Python with {' and '.join(tree['unnamed'])}: "
                 "call its run() with this store again"
             )
-        makers = {"machine": Machine.from_dict, "scenario": Scenario.from_dict}
+        makers = {"machine": Machine.from_dict, "scenario": scenario_of}
         keywords = dict(tree["with"])
         digest = keywords.pop("trace_digest", None)
         for name, make in makers.items():
@@ -266,6 +266,6 @@ def engine_of(engine: Any, jobs: int | None = None, scheduler: str | None = None
         from runq.sweeps._dask import DaskEngine
 
         return DaskEngine(None if engine == "dask" else engine, scheduler=scheduler, jobs=jobs)
-    if all(hasattr(engine, name) for name in ("start", "submit", "wait", "stop", "slots", "ahead")):
+    if all(hasattr(engine, name) for name in ("start", "submit", "wait", "stop", "slots", "ahead", "chunk_s")):
         return cast(Engine, engine)
     raise ConfigError("engine", "must be local, dask, a Dask client or an engine", repr(engine))

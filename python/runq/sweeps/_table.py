@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import os
+import re
 import shutil
 import weakref
 from collections.abc import Callable, Iterator, Sequence
@@ -20,9 +21,13 @@ from runq.sweeps._target import zero_of
 
 __all__ = ["SweepTable", "replicates", "resolve"]
 
+_UNIT = re.compile(r"_(ns|us|ms|s|bytes|cycles|per_s)$")
+
 
 class SweepTable:
-    """Rows in the order of the points. `table["makespan_ns"]` is a column; names may be cut at the front if one fits.
+    """Rows in the order of the points.
+
+    `table["makespan_ns"]` is a column. Names may be cut at the front, and the unit left out, if one column fits.
 
     Attributes:
         axes: the axes.
@@ -200,10 +205,13 @@ class SweepTable:
 
 
 def resolve(name: str, columns: Sequence[str]) -> str:
-    """The column of that name, or the one whose path ends so."""
+    """The column of that name, or the one whose path ends so, with or without its unit."""
     if name in columns:
         return name
     ends = [column for column in columns if column.endswith((f".{name}", f"_{name}"))]
+    if not ends:
+        without = ((column, _UNIT.sub("", column)) for column in columns)
+        ends = [column for column, rest in without if rest == name or rest.endswith((f".{name}", f"_{name}"))]
     if len(ends) == 1:
         return ends[0]
     which = f"is the end of {', '.join(ends)}" if ends else f"the columns are {', '.join(columns)}"

@@ -19,6 +19,9 @@ _VERBS = {
     "simulate": "runq.sweeps._simulate",
 }
 
+# Of `simulate`, where what is simulated is a service.
+_SERVICES = "runq.sweeps._service"
+
 
 class Point(NamedTuple):
     """One simulation of a sweep: its number, which replicate, its seed, and the values of the axes in their order."""
@@ -109,4 +112,7 @@ def target_of(verb: object, *arguments: Any, **keywords: Any) -> Target:
     name = verb if isinstance(verb, str) else getattr(verb, "__name__", "")
     if name not in _VERBS or not (isinstance(verb, str) or getattr(verb, "__module__", "").startswith("runq.")):
         raise ConfigError("target", f"must be one of {', '.join(_VERBS)}", repr(verb))
-    return cast(Target, import_module(_VERBS[name]).Target(*arguments, **keywords))
+    home = import_module(_VERBS[name])
+    if name == "simulate" and import_module(_SERVICES).is_service(next(iter(arguments), keywords.get("scenario"))):
+        home = import_module(_SERVICES)
+    return cast(Target, home.Target(*arguments, **keywords))

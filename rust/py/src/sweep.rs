@@ -162,7 +162,8 @@ impl SweepPool {
     fn read(&self, chunk: &[u8]) -> Result<Chunk, Failure> {
         let text = std::str::from_utf8(chunk)
             .map_err(|error| Failure::from(runq_core::base::ConfigError::new("chunk", "must be text", error)))?;
-        Ok(Chunk::from_json(text, self.0.job().paths())?)
+        let job = self.0.job();
+        Ok(Chunk::from_json(text, job.target(), job.paths())?)
     }
 }
 

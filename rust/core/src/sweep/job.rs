@@ -17,6 +17,8 @@ pub enum Target {
     Replay,
     /// A scenario on a machine.
     Simulate,
+    /// A service, on none.
+    Service,
 }
 
 /// A job as a caller writes it.
@@ -81,8 +83,8 @@ impl Job {
             let (root, below) = path.split_once('.').unwrap_or((path, ""));
             let list = match (root, target) {
                 _ if below.is_empty() => None,
-                ("machine", _) => Some(&mut machine),
-                ("scenario", Target::Simulate) => Some(&mut scenario),
+                ("machine", Target::Replay | Target::Simulate) => Some(&mut machine),
+                ("scenario", Target::Simulate | Target::Service) => Some(&mut scenario),
                 ("options", Target::Replay) => Some(&mut changed),
                 _ => None,
             };
@@ -111,6 +113,11 @@ impl Job {
             cache: Cache::default(),
             paths: paths.len(),
         })
+    }
+
+    /// What is run at every point.
+    pub fn target(&self) -> Target {
+        self.target
     }
 
     /// How many values a point has.

@@ -1,5 +1,6 @@
 //! Points: what changes from one simulation to the next.
 
+use super::job::Target;
 use crate::base::ConfigError;
 use crate::memory::config::{from_tree, tree_from_json};
 use serde::Deserialize;
@@ -8,7 +9,7 @@ use serde_json::Value;
 /// One simulation.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct Point {
-    /// Which of the chunk's machines.
+    /// Which of the chunk's machines; 0 where there are none.
     pub machine: usize,
     /// Which of the chunk's scenarios; 0 where there are none.
     pub scenario: usize,
@@ -22,9 +23,10 @@ pub struct Point {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Chunk {
-    /// Machines.
+    /// Machines; empty for a service.
+    #[serde(default)]
     pub machines: Vec<String>,
-    /// Scenarios; empty for a replay.
+    /// Scenarios, or services; empty for a replay.
     #[serde(default)]
     pub scenarios: Vec<String>,
     /// What is to be run.
@@ -32,15 +34,16 @@ pub struct Chunk {
 }
 
 impl Chunk {
-    /// Reads a chunk for a job of so many paths.
+    /// Reads a chunk for a job of that target and so many paths.
     ///
     /// # Errors
     /// What is not a chunk of such a job.
-    pub fn from_json(text: &str, paths: usize) -> Result<Self, ConfigError> {
+    pub fn from_json(text: &str, target: Target, paths: usize) -> Result<Self, ConfigError> {
         let chunk: Self = from_tree("chunk", tree_from_json("chunk", text)?)?;
+        let machines = chunk.machines.len().max(usize::from(target == Target::Service));
+        let scenarios = chunk.scenarios.len().max(usize::from(target == Target::Replay));
         for (place, point) in chunk.points.iter().enumerate() {
-            let scenarios = chunk.scenarios.len().max(1);
-            if point.machine >= chunk.machines.len() || point.scenario >= scenarios || point.values.len() != paths {
+            if point.machine >= machines || point.scenario >= scenarios || point.values.len() != paths {
                 let rule = "must name a machine and a scenario of the chunk and have a value for each path";
                 return Err(ConfigError::new(format!("points[{place}]"), rule, format!("{point:?}")));
             }

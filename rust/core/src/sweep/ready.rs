@@ -1,4 +1,5 @@
-//! Points made ready: their machine, scenario and options read, changed and checked. What several points share is kept.
+//! Points made ready: their machine, scenario, service and options read, changed and checked. What several points share is
+//! kept.
 
 use super::identity::Digest;
 use super::job::{Job, Target};
@@ -7,6 +8,7 @@ use crate::base::ConfigError;
 use crate::memory::MachineConfig;
 use crate::memory::config::{apply_set_value, from_tree, tree_from_json};
 use crate::replay::ReplayOptions;
+use crate::service::ServiceConfig;
 use crate::workload::Scenario;
 use serde::Serialize;
 use serde_json::Value;
@@ -31,14 +33,21 @@ pub(super) struct Cache {
     trees: Kept<Value>,
     machines: Kept<Checked<MachineConfig>>,
     scenarios: Kept<Checked<Scenario>>,
+    services: Kept<Checked<ServiceConfig>>,
+}
+
+/// What a point runs.
+#[derive(Debug)]
+pub(super) enum Work {
+    Replay(Arc<Checked<MachineConfig>>, ReplayOptions),
+    Service(Arc<Checked<ServiceConfig>>),
+    Simulate(Arc<Checked<MachineConfig>>, Arc<Checked<Scenario>>),
 }
 
 /// A point that can run.
 #[derive(Debug)]
 pub(super) struct Ready {
-    pub machine: Arc<Checked<MachineConfig>>,
-    pub scenario: Option<Arc<Checked<Scenario>>>,
-    pub options: ReplayOptions,
+    pub work: Work,
     pub identity: Digest,
 }
 
@@ -48,26 +57,31 @@ impl Ready {
     /// # Errors
     /// The first rule that is broken.
     pub fn new(job: &Job, chunk: &Chunk, point: &Point) -> Result<Self, ConfigError> {
-        let machine = machine(job, &chunk.machines[point.machine], point)?;
-        let (scenario, options) = match job.target {
-            Target::Simulate => {
-                (Some(scenario(job, &chunk.scenarios[point.scenario], point)?), ReplayOptions::default())
-            }
-            Target::Replay => (None, options(job, point)?),
-        };
-        let mut identity = job.digest.digest(machine.digest).number(point.seed);
-        match &scenario {
-            Some(scenario) => identity = identity.digest(scenario.digest),
-            None => {
+        let (work, identity) = match job.target {
+            Target::Replay => {
+                let (machine, options) = (machine(job, chunk, point)?, options(job, point)?);
                 options.check(&machine.value)?;
-                identity = canonical(identity, &options);
+                let identity = canonical(job.digest.digest(machine.digest).number(point.seed), &options);
+                (Work::Replay(machine, options), identity)
             }
-        }
-        Ok(Self { machine, scenario, options, identity })
+            Target::Service => {
+                let service = service(job, &chunk.scenarios[point.scenario], point)?;
+                let identity = job.digest.number(point.seed).digest(service.digest);
+                (Work::Service(service), identity)
+            }
+            Target::Simulate => {
+                let machine = machine(job, chunk, point)?;
+                let scenario = scenario(job, &chunk.scenarios[point.scenario], point)?;
+                let identity = job.digest.digest(machine.digest).number(point.seed).digest(scenario.digest);
+                (Work::Simulate(machine, scenario), identity)
+            }
+        };
+        Ok(Self { work, identity })
     }
 }
 
-fn machine(job: &Job, text: &str, point: &Point) -> Result<Arc<Checked<MachineConfig>>, ConfigError> {
+fn machine(job: &Job, chunk: &Chunk, point: &Point) -> Result<Arc<Checked<MachineConfig>>, ConfigError> {
+    let text = &chunk.machines[point.machine];
     let key = key(text, &job.machine, point);
     kept(&job.cache.machines, key, || {
         let config = if job.machine.is_empty() {
@@ -94,12 +108,40 @@ fn scenario(job: &Job, text: &str, point: &Point) -> Result<Arc<Checked<Scenario
         // So that a path may lead through what was left at its default.
         if let Some(fields) = tree.as_object_mut() {
             fields.entry("kernel").or_insert_with(|| Value::Object(serde_json::Map::new()));
+            for (_, path) in &job.scenario {
+                // Channels, locks and variables need not be declared.
+                let mut steps = path.split('.');
+                if let (Some(table @ ("channels" | "locks" | "variables")), Some(name)) = (steps.next(), steps.next())
+                    && let Some(declared) =
+                        fields.entry(table).or_insert_with(|| Value::Object(serde_json::Map::new())).as_object_mut()
+                {
+                    declared.entry(name).or_insert(Value::Null);
+                }
+            }
         }
         let text = changed(&tree, &job.scenario, point)?.to_string();
         let scenario = Scenario::from_json(&text)?;
         // As it is written, with its keys sorted: not every op can be written out again.
         let digest = Digest::new("scenario").bytes(text.as_bytes());
         Ok(Checked { value: scenario, digest })
+    })
+}
+
+fn service(job: &Job, text: &str, point: &Point) -> Result<Arc<Checked<ServiceConfig>>, ConfigError> {
+    kept(&job.cache.services, key(text, &job.scenario, point), || {
+        let mut tree = tree_from_json("service", text)?;
+        if let Some(fields) = tree.as_object_mut() {
+            for (_, path) in &job.scenario {
+                // Tables need not be there.
+                if let Some((table, _)) = path.split_once('.') {
+                    fields.entry(table).or_insert(Value::Null);
+                }
+            }
+        }
+        let text = changed(&tree, &job.scenario, point)?.to_string();
+        let config = ServiceConfig::from_json(&text)?;
+        let digest = Digest::new("service").bytes(text.as_bytes());
+        Ok(Checked { value: config, digest })
     })
 }
 

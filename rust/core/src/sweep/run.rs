@@ -1,13 +1,14 @@
 //! One point: made ready, run, and its metrics taken.
 
 use super::identity::Digest;
-use super::job::{Job, Target};
+use super::job::Job;
 use super::metrics::Cell;
 use super::point::{Chunk, Point};
-use super::ready::Ready;
+use super::ready::{Ready, Work};
 use crate::base::Picos;
 use crate::engine::{Run, RunOptions};
 use crate::replay::{Replay, ReplayResult};
+use crate::service::Simulation;
 use serde_json::{Map, Value};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -77,25 +78,33 @@ impl Job {
 
     /// The result as a tree; `None` if stopped.
     fn simulate(&self, ready: &Ready, seed: u64, stop: &AtomicBool) -> Result<Option<Value>, String> {
-        match self.target {
-            Target::Simulate => {
-                let scenario = &ready.scenario.as_ref().expect("a simulation has a scenario").value;
-                let machine = ready.machine.value.clone();
-                let mut run = Run::new(machine, scenario.clone(), &RunOptions { seed, ..RunOptions::default() })
+        let is_stopped = || stop.load(Ordering::Relaxed);
+        match &ready.work {
+            Work::Simulate(machine, scenario) => {
+                let (machine, scenario) = (machine.value.clone(), scenario.value.clone());
+                let mut run = Run::new(machine, scenario, &RunOptions { seed, ..RunOptions::default() })
                     .map_err(|error| error.to_string())?;
                 while !run.advance(EVENTS_PER_SLICE, Picos::NEVER).map_err(|error| error.to_string())? {
-                    if stop.load(Ordering::Relaxed) {
+                    if is_stopped() {
                         return Ok(None);
                     }
                 }
                 Ok(Some(run.finish().0))
             }
-            Target::Replay => {
+            Work::Service(service) => {
+                let mut run = Simulation::new(service.value.clone(), seed).map_err(|error| error.to_string())?;
+                while !run.advance(EVENTS_PER_SLICE).map_err(|error| error.to_string())? {
+                    if is_stopped() {
+                        return Ok(None);
+                    }
+                }
+                Ok(Some(run.finish()))
+            }
+            Work::Replay(machine, options) => {
                 let trace = self.trace.as_ref().expect("a replay has a trace").batch.as_ref();
-                let machine = &ready.machine.value;
-                let mut replay = Replay::new(machine, &ready.options).map_err(|error| error.to_string())?;
+                let mut replay = Replay::new(&machine.value, options).map_err(|error| error.to_string())?;
                 for start in (0..trace.len()).step_by(ACCESSES_PER_SLICE) {
-                    if stop.load(Ordering::Relaxed) {
+                    if is_stopped() {
                         return Ok(None);
                     }
                     let slice = trace.slice(start, trace.len().min(start + ACCESSES_PER_SLICE));

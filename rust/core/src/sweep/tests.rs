@@ -24,7 +24,7 @@ fn chunk(points: &[Value]) -> Chunk {
         .map(|values| json!({"machine": 0, "scenario": 0, "seed": 1, "values": values}))
         .collect::<Vec<_>>();
     let paths = points.first().map_or(0, |point| point["values"].as_array().unwrap().len());
-    Chunk::from_json(&json!({"machines": [machine()], "points": points}).to_string(), paths).unwrap()
+    Chunk::from_json(&json!({"machines": [machine()], "points": points}).to_string(), Target::Replay, paths).unwrap()
 }
 
 fn run(job: &Job, values: Value) -> Row {
@@ -116,6 +116,61 @@ fn paths_and_points_that_fit_no_job_are_refused() {
     let text = error(json!({"target": "simulate", "paths": ["machine.cpus", "options.skip"]}));
     assert!(text.starts_with("paths[1]: must be a path of the machine"), "{text}");
     let point = json!({"machine": 1, "scenario": 0, "seed": 0, "values": []});
-    let text = Chunk::from_json(&json!({"machines": ["{}"], "points": [point]}).to_string(), 0).unwrap_err();
-    assert!(text.to_string().starts_with("points[0]: must name a machine"), "{text}");
+    let text = |target, tree: Value| Chunk::from_json(&tree.to_string(), target, 0).unwrap_err().to_string();
+    let error = text(Target::Replay, json!({"machines": ["{}"], "points": [point]}));
+    assert!(error.starts_with("points[0]: must name a machine"), "{error}");
+    let first = json!({"machine": 0, "scenario": 0, "seed": 0, "values": []});
+    for (target, chunk) in [
+        (Target::Simulate, json!({"machines": ["{}"], "points": [first]})),
+        (Target::Simulate, json!({"scenarios": ["{}"], "points": [first]})),
+        (Target::Service, json!({"points": [first]})),
+    ] {
+        assert!(text(target, chunk).starts_with("points[0]: must name"));
+    }
+}
+
+fn one(job: &Job, machines: &[&str], scenario: &Value, values: Value) -> Outcome {
+    let point = json!({"machine": 0, "scenario": 0, "seed": 3, "values": values});
+    let chunk = json!({"machines": machines, "scenarios": [scenario.to_string()], "points": [point]}).to_string();
+    let chunk = Chunk::from_json(&chunk, job.target(), job.paths()).unwrap();
+    job.run(&chunk, &chunk.points[0], &AtomicBool::new(false)).outcome
+}
+
+#[test]
+fn a_point_of_a_service_is_its_simulation() {
+    let service = json!({
+        "name": "queue",
+        "load": {"arrivals": {"poisson": {"rate_per_s": 500}}},
+        "dependency": {"service_ns": 1e6},
+        "duration_ns": 1e9,
+    });
+    let spec = json!({
+        "target": "service",
+        "paths": ["scenario.load.arrivals.poisson.rate_per_s"],
+        "metrics": ["totals.requests", "digest"],
+    });
+    let job = Job::from_json(&spec.to_string(), None).unwrap();
+    let mut changed = service.clone();
+    changed["load"]["arrivals"]["poisson"]["rate_per_s"] = json!(900);
+    let config = crate::service::ServiceConfig::from_json(&changed.to_string()).unwrap();
+    let mut single = crate::service::Simulation::new(config, 3).unwrap();
+    while !single.advance(1000).unwrap() {}
+    let single = single.finish();
+    let expected = vec![
+        ("totals.requests".to_owned(), Cell::Int(single["totals"]["requests"].as_i64().unwrap())),
+        ("digest".to_owned(), Cell::Text(single["digest"].as_str().unwrap().to_owned())),
+    ];
+    assert_eq!(one(&job, &[], &service, json!([900])), Outcome::Done(expected, None));
+    assert!(matches!(one(&job, &[], &service, json!([-1])), Outcome::Failed(text) if text.contains("rate_per_s")));
+}
+
+#[test]
+fn a_path_may_lead_to_a_lock_that_is_not_declared() {
+    let ops = json!([{"op": "lock", "lock": "m"}, {"op": "compute", "ns": 100}, {"op": "unlock", "lock": "m"}]);
+    let scenario = json!({"name": "s", "processes": [{"name": "p", "program": ops}]});
+    let spec = json!({"target": "simulate", "paths": ["scenario.locks.m.kind"], "metrics": ["makespan_ns"]});
+    let job = Job::from_json(&spec.to_string(), None).unwrap();
+    let run = |kind: &str| one(&job, &[&machine()], &scenario, json!([kind]));
+    assert!(matches!(run("ticket"), Outcome::Done(..)), "{:?}", run("ticket"));
+    assert!(matches!(run("wax"), Outcome::Failed(text) if text.starts_with("locks.m.kind")), "{:?}", run("wax"));
 }
