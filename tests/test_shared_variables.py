@@ -196,3 +196,22 @@ def test_bad_access_is_an_error_with_its_path(op: dict[str, Any], message: str) 
 def test_declaration_is_checked() -> None:
     with pytest.raises(runq.ConfigError, match="variables"):
         runq.Scenario.from_dict({"name": "bad", "processes": [], "variables": {"x": {"lines": "a"}}})
+
+
+def test_an_increment_under_a_lock_is_the_lock_and_the_increment() -> None:
+    """`how = "locked"` does what lock, increment and unlock in a loop do, and loses nothing."""
+    machine = runq.machines.load("granite-rapids-vm").with_set("cpus=2")
+
+    def simulate(body: list[dict[str, Any]]) -> runq.SimulateResult:
+        thread = {"op": "thread", "child": body}
+        process = runq.ProcessSpec("p", [thread, thread, {"op": "join"}])
+        return runq.simulate(runq.Scenario(name="locked", processes=[process]), machine)
+
+    increment = {"op": "increment", "variable": "x"}
+    spelt = [{"op": "lock", "lock": "x"}, increment, {"op": "unlock", "lock": "x"}, {"op": "compute", "ns": 30}]
+    short = simulate([increment | {"how": "locked", "times": 500, "work_ns": 30}])
+    assert short.digest == simulate([{"op": "repeat", "times": 500, "body": spelt}]).digest
+    assert short.variables["x"] == short.locks["x"].acquisitions == 1000
+    assert simulate([increment | {"how": "locked", "lock": "other"}]).locks["other"].acquisitions == 2
+    with pytest.raises(runq.ConfigError, match=r"lock: must be absent but for how = locked"):
+        simulate([increment | {"lock": "x"}])

@@ -23,7 +23,7 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True):
         threads: how many count.
         times: how often each.
         how: by load, addition and store (`split`), by one instruction (`plain`), by an atomic one, by a load and a
-            `compare-exchange`, or `locked`: plainly under a mutex.
+            `compare-exchange`, or `locked`: by one instruction under a mutex.
         work_ns: what each computes between two increments.
         cpus: how many cpus the threads are pinned to, one after the other; 0 if the kernel places them.
         start_ns: when they are made: where in the period of the timer.
@@ -79,11 +79,8 @@ def _pinned(index: int, cpus: int) -> dict[str, Any]:
 
 def _count(parameters: Parameters) -> list[dict[str, Any]]:
     increment = {"op": "increment", "variable": "count", "work_ns": parameters.work_ns}
-    if parameters.how != "locked":
-        return [{**increment, "how": parameters.how, "times": parameters.times}]
-    locked = [{"op": "lock", "lock": "mutex"}, {**increment, "work_ns": 0}, {"op": "unlock", "lock": "mutex"}]
-    work = [{"op": "compute", "ns": parameters.work_ns}] if parameters.work_ns else []
-    return [{"op": "repeat", "times": parameters.times, "body": [*locked, *work]}]
+    under = {"lock": "mutex"} if parameters.how == "locked" else {}
+    return [{**increment, "how": parameters.how, "times": parameters.times, **under}]
 
 
 def _meet(threads: int) -> list[dict[str, Any]]:

@@ -8,8 +8,7 @@
 use super::run::Run;
 use crate::base::Picos;
 use crate::kernel::{Pid, Tid};
-use crate::workload::op::How;
-use crate::workload::sharing::{Access, ShareCode};
+use crate::workload::sharing::{Access, Increment, ShareCode};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -152,8 +151,8 @@ impl Races {
     /// An access by an op, or several of which nothing is ordered in between.
     pub fn accessed(&mut self, tid: Tid, op: &ShareCode, place: u32, at: Picos) {
         let kinds: &[Kind] = match op.access {
-            Access::Increment(How::Atomic | How::CompareExchange) => &[Kind::AtomicUpdate],
-            Access::Increment(How::Plain | How::Split) => &[Kind::Read, Kind::Write],
+            Access::Increment(Increment::Atomic | Increment::CompareExchange) => &[Kind::AtomicUpdate],
+            Access::Increment(Increment::Plain | Increment::Split) => &[Kind::Read, Kind::Write],
             Access::Load if op.is_atomic => &[Kind::AtomicRead],
             Access::Store(_) if op.is_atomic => &[Kind::AtomicUpdate],
             Access::Load => &[Kind::Read],

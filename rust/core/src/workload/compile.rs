@@ -5,9 +5,9 @@ use super::code::{
 };
 use super::distribution::Duration;
 use super::locks::LockUse;
-use super::op::{Op, Part, Serve, Thread, Touch};
+use super::op::{How, Op, Part, Serve, Thread, Touch};
 use super::pattern::Pattern;
-use super::sharing::{Access, ShareCode, Variable, VariableSpec};
+use super::sharing::{Access, Increment, ShareCode, Variable, VariableSpec};
 use crate::base::{ConfigError, Picos};
 use crate::memory::config::Size;
 use crate::vm::address_space::Permissions;
@@ -256,8 +256,22 @@ impl Compiler<'_> {
                 let channel = named(&mut self.code.channels, channel, &format!("{path}.channel"))?;
                 self.emit(Instruction::Recv(channel))
             }
-            Op::Increment { variable, how, times, work_ns } => {
-                self.share(Access::Increment(*how), Some(variable), *times, *work_ns, path)?
+            Op::Increment { variable, how, lock, times, work_ns } => {
+                let increment = match how {
+                    How::Locked => {
+                        let lock = lock.as_ref().unwrap_or(variable);
+                        return self.increment_under_lock(variable, lock, *times, *work_ns, path);
+                    }
+                    How::Plain => Increment::Plain,
+                    How::Split => Increment::Split,
+                    How::Atomic => Increment::Atomic,
+                    How::CompareExchange => Increment::CompareExchange,
+                };
+                if let Some(lock) = lock {
+                    let rule = "must be absent but for how = locked";
+                    return Err(ConfigError::new(format!("{path}.lock"), rule, lock));
+                }
+                self.share(Access::Increment(increment), Some(variable), *times, *work_ns, path)?
             }
             Op::Load { variable, times, atomic, work_ns } => {
                 let at = self.share(Access::Load, Some(variable), *times, *work_ns, path)?;
@@ -305,6 +319,30 @@ impl Compiler<'_> {
                 self.emit(Instruction::End(measure))
             }
         };
+        Ok(())
+    }
+
+    /// A loop of taking a lock, an increment, and giving it back.
+    fn increment_under_lock(
+        &mut self,
+        variable: &String,
+        lock: &str,
+        times: u64,
+        work: Picos,
+        path: &str,
+    ) -> Result<(), ConfigError> {
+        let lock = self.lock(lock, path, |known| &mut known.plain)?;
+        let head = self.emit(Instruction::Loop { times, end: 0 });
+        let start = self.here();
+        self.emit(Instruction::Lock(lock));
+        self.share(Access::Increment(Increment::Plain), Some(variable), 1, Picos::ZERO, path)?;
+        self.emit(Instruction::Unlock(lock));
+        if work > Picos::ZERO {
+            self.emit(Instruction::Compute(Time::Fixed(work)));
+        }
+        self.emit(Instruction::Next { start });
+        let end = self.here();
+        self.code.instructions[head as usize] = Instruction::Loop { times, end };
         Ok(())
     }
 

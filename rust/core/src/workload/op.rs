@@ -233,6 +233,9 @@ pub enum Op {
         /// By which instructions.
         #[serde(default)]
         how: How,
+        /// Under which lock; one of the name of the variable if absent.
+        #[serde(default)]
+        lock: Option<String>,
         /// How often.
         #[serde(default = "one")]
         times: u64,
@@ -307,6 +310,8 @@ pub enum How {
     Atomic,
     /// By a load and a compare-exchange, again until nobody came between.
     CompareExchange,
+    /// By one instruction, under a lock.
+    Locked,
 }
 
 /// A thread to be made. What is absent is as it is of who makes it.

@@ -1,6 +1,5 @@
 //! Variables that threads share, and what programs do to them.
 
-use super::op::How;
 use crate::base::Picos;
 use serde::{Deserialize, Serialize};
 
@@ -25,11 +24,24 @@ pub struct Variable {
     pub initial: i64,
 }
 
+/// By which instructions a variable is incremented.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Increment {
+    /// By one, which no interrupt parts.
+    Plain,
+    /// By a load, an addition and a store.
+    Split,
+    /// By one atomic one.
+    Atomic,
+    /// By a load and a compare-exchange, again until nobody came between.
+    CompareExchange,
+}
+
 /// What is done to a variable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
     /// Adds one.
-    Increment(How),
+    Increment(Increment),
     /// Into the thread's register.
     Load,
     /// From the register, or a number.
