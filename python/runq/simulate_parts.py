@@ -97,7 +97,18 @@ class Fork(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Latency(msgspec.Struct, frozen=True, kw_only=True):
-    """Times of one sort, such as from being ready to running; quantiles with two digits."""
+    """Times of one sort, such as from being ready to running; quantiles with two digits.
+
+    Attributes:
+        count: how many there were.
+        mean_ns: exactly.
+        p50_ns: the median.
+        p90_ns: what 90 % are not above.
+        p99_ns: the same for 99 %.
+        p999_ns: the same for 99.9 %.
+        max_ns: the longest.
+        histogram: rows of from, up to (not included) and how many, in ns: bins between powers of two, if not empty.
+    """
 
     count: int
     mean_ns: float
@@ -106,6 +117,7 @@ class Latency(msgspec.Struct, frozen=True, kw_only=True):
     p99_ns: float
     p999_ns: float
     max_ns: float
+    histogram: list[tuple[int, int, int]] = []
 
 
 class Load(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,6 +1,7 @@
 //! What a run came to.
 
 use super::event_log::EventColumns;
+use super::latency::HISTOGRAM;
 use super::measure::{ForkRecord, Waits};
 use super::outcome::ThreadColumns;
 use super::run::Run;
@@ -121,6 +122,7 @@ impl Run {
         // Steps say how the run was cut into pieces, not what happened.
         let mut digested = tree.clone();
         digested.as_object_mut().expect("a table").remove("events");
+        drop_histograms(&mut digested);
         let digest = columns.digest(fnv1a(FNV_START, digested.to_string().as_bytes()));
         tree["digest"] = format!("{digest:016x}").into();
         let channels = self.channel_rows();
@@ -166,4 +168,19 @@ fn hierarchy(machine: &MachineConfig, stats: &MemoryStats) -> Value {
         "references": stats.references,
         "latency_cycles": stats.latency_cycles,
     })
+}
+
+/// Takes histograms out: quantiles stand for them in digests.
+fn drop_histograms(tree: &mut Value) {
+    match tree {
+        Value::Object(fields) => {
+            // What a user calls so is no array.
+            if fields.get(HISTOGRAM).is_some_and(Value::is_array) {
+                fields.remove(HISTOGRAM);
+            }
+            fields.values_mut().for_each(drop_histograms);
+        }
+        Value::Array(rows) => rows.iter_mut().for_each(drop_histograms),
+        _ => {}
+    }
 }
