@@ -137,13 +137,15 @@ def _program(parameters: Parameters, task: int) -> list[dict[str, Any]]:
     if task:
         take, give = _token(parameters, task)
         turn = [*take, *_pass(parameters, task), *own, *give]
-        # One round more: the first one takes what each misses for the first time.
-        return [*mapped, *own, {"op": "release", "semaphore": ready}, _repeat(parameters.rounds + 1, turn)]
+        # One round more: the first one takes what each misses for the first time. Nobody ends before all is measured.
+        turns = _repeat(parameters.rounds + 1, turn)
+        return [*mapped, *own, {"op": "release", "semaphore": ready}, turns, {"op": "acquire", "semaphore": "measured"}]
     take, give = _token(parameters, task)
     alone = _pass(parameters, task)
     measured = [{"op": "measure", "name": "pass", "body": alone}] if alone else []
     turn = [*alone, *own, *give, *take]
     waits = [{"op": "acquire", "semaphore": f"ready {other}"} for other in range(1, parameters.tasks)]
+    frees = [{"op": "release", "semaphore": "measured"} for _ in range(1, parameters.tasks)]
     return [
         *mapped,
         *own,
@@ -151,6 +153,7 @@ def _program(parameters: Parameters, task: int) -> list[dict[str, Any]]:
         *([_repeat(_WARM_PASSES, alone), _repeat(parameters.passes, measured)] if alone else []),
         _repeat(1, turn),
         {"op": "measure", "name": "turns", "body": [_repeat(parameters.rounds, turn)]},
+        *frees,
     ]
 
 
