@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from reference.machine import complete
 
 ORDERED = ["lru", "mru", "lip", "fifo", "random"]  # those that go beyond 32 ways
-POLICIES = [*ORDERED, "tree-plru", "bit-plru", "srrip", "brrip", "drrip"]
+POLICIES = [*ORDERED, "tree-plru", "bit-plru", "qlru", "srrip", "brrip", "drrip"]
 PREFETCHERS = ["none", "next-line", "stride", "stream"]
 PAGE_SIZE_SETS = [["4KiB"], ["4KiB", "2MiB"], ["2MiB"], ["4KiB", "2MiB", "1GiB"]]
 PAGE_BYTES = {"4KiB": 1 << 12, "2MiB": 1 << 21, "1GiB": 1 << 30}

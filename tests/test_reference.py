@@ -73,6 +73,7 @@ def test_random_placement_is_a_permutation(n: int) -> None:
         ("fifo", [0, 2], [0, 1, 2, 3]),
         ("tree-plru", [0, 2], [1, 3, 0, 2]),
         ("bit-plru", [0, 2], [1, 0, 2, 3]),
+        ("qlru", [0, 2], [1, 3, 0, 2]),
         ("srrip", [0, 2], [1, 3, 1, 3]),
         ("brrip", [0, 2], [1, 1, 1, 1]),
     ],

@@ -20,7 +20,7 @@ __all__ = ["Cache", "Machine", "PageSize", "PageWalk", "Policy", "Region", "Stre
 
 StreamKind = Literal["data", "instruction", "unified"]
 PageSize = Literal["4KiB", "2MiB", "1GiB"]
-Policy = Literal["lru", "mru", "lip", "fifo", "random", "tree-plru", "bit-plru", "srrip", "brrip", "drrip"]
+Policy = Literal["lru", "mru", "lip", "fifo", "random", "tree-plru", "bit-plru", "qlru", "srrip", "brrip", "drrip"]
 
 _STRUCTURE_CACHES = ("structure_caches", "host_structure_caches")
 

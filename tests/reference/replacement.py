@@ -99,6 +99,30 @@ class BitPlru:
         return min(set(range(self.ways)) - self.bits[index])
 
 
+class Qlru:
+    """Quad-age LRU, QLRU_H00_M1_R0_U1 of nanoBench (Abel & Reineke 2020): an age of 0..3 a way."""
+
+    def __init__(self, ways: int) -> None:
+        self.age: dict[int, list[int]] = defaultdict(lambda: [3] * ways)
+
+    def use(self, index: int, way: int, age: int) -> None:
+        ages = self.age[index]
+        ages[way] = age
+        others = [other for other in range(len(ages)) if other != way]
+        while others and 3 not in [ages[other] for other in others]:
+            for other in others:
+                ages[other] += 1
+
+    def touch(self, index: int, way: int) -> None:
+        self.use(index, way, 0)
+
+    def fill(self, index: int, way: int) -> None:
+        self.use(index, way, 1)
+
+    def victim(self, index: int) -> int:
+        return self.age[index].index(3) if 3 in self.age[index] else 0
+
+
 class Rrip:
     """srrip, brrip and drrip (Jaleel et al. 2010): a re-reference prediction value of 0..3 a way."""
 
@@ -144,6 +168,8 @@ def make_policy(name: str, sets: int, ways: int, stream: Stream) -> Policy:
         return TreePlru(ways)
     if name == "bit-plru":
         return BitPlru(ways)
+    if name == "qlru":
+        return Qlru(ways)
     if name in ("srrip", "brrip", "drrip"):
         return Rrip(name, sets, ways)
     return Recency(name, ways)

@@ -11,10 +11,11 @@ if TYPE_CHECKING:
 
 __all__ = ["chase_ns"]
 
-# Short cycles are repeated until caches and their random choices have settled. Of long ones, which no cache holds, so
-# many accesses warm up and so many are counted.
+# Cycles are repeated until caches and their random choices have settled: where a cycle nearly fits, one pass is not
+# enough. Of long ones, which no cache holds, so many accesses warm up and so many are counted.
+_WARMUP_PASSES = 10
 _WARMUP_MIN = 40_000
-_WARMUP_MAX = 1 << 20
+_WARMUP_MAX = 1 << 22
 _COUNTED_MAX = 1 << 19
 
 # Cycles that fit into few pages depend on where those pages lie: so many seeds are averaged.
@@ -34,7 +35,7 @@ def _once(addresses: "NDArray[np.uint64]", machine: Machine, seed: int) -> float
     count = len(addresses)
     # A chain is built by storing at each place where the next is: pages are first touched in the order of the chase.
     order = np.random.Generator(np.random.PCG64(seed)).permutation(addresses)
-    warmup = min(max(count, -(-_WARMUP_MIN // count) * count), _WARMUP_MAX)
+    warmup = min(max(_WARMUP_PASSES * count, -(-_WARMUP_MIN // count) * count), _WARMUP_MAX)
     counted = min(count, _COUNTED_MAX)
     trace = np.resize(order, warmup + counted)
     result = replay(trace, machine, warmup=warmup, dependent=True, seed=seed)

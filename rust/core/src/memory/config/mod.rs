@@ -56,6 +56,8 @@ pub enum ReplacementKind {
     TreePlru,
     /// One bit a way.
     BitPlru,
+    /// Two bits of age a line, as Intel's L2 has them.
+    Qlru,
     /// Static re-reference interval prediction.
     Srrip,
     /// Bimodal re-reference interval prediction.

@@ -139,8 +139,8 @@ mod tests {
 
     #[test]
     fn no_policy_misses_more_than_all_lines_or_with_room_for_all() {
-        use ReplacementKind::{BitPlru, Brrip, Drrip, Lip, Mru, Random, Srrip, TreePlru};
-        for policy in [BitPlru, Brrip, Drrip, Lip, Mru, Random, Srrip, TreePlru] {
+        use ReplacementKind::{BitPlru, Brrip, Drrip, Lip, Mru, Qlru, Random, Srrip, TreePlru};
+        for policy in [BitPlru, Brrip, Drrip, Lip, Mru, Qlru, Random, Srrip, TreePlru] {
             let played = Played::new(policy, 4);
             for own in 0..12 {
                 assert!((0..12).all(|others| played.at(own, others)[0] <= own as f64), "{policy} {own}");

@@ -7,6 +7,7 @@
 mod bit_plru;
 mod order;
 mod planes;
+mod qlru;
 mod random;
 mod rrip;
 mod tree_plru;
@@ -14,6 +15,7 @@ mod tree_plru;
 pub use bit_plru::BitPlru;
 pub use order::{Fifo, Lip, Lru, Mru};
 pub use planes::FEW_WAYS;
+pub use qlru::Qlru;
 pub use random::RandomWay;
 pub use rrip::{Brrip, Drrip, Srrip};
 pub use tree_plru::TreePlru;
@@ -97,6 +99,14 @@ macro_rules! with_policy {
             }
             ReplacementKind::BitPlru => {
                 type $policy = policies::BitPlru;
+                $body
+            }
+            ReplacementKind::Qlru if $ways <= policies::FEW_WAYS => {
+                type $policy = policies::Qlru<u64>;
+                $body
+            }
+            ReplacementKind::Qlru => {
+                type $policy = policies::Qlru<u128>;
                 $body
             }
             ReplacementKind::Srrip if $ways <= policies::FEW_WAYS => {

@@ -153,13 +153,14 @@ mod tests {
         (kernel.run(requests, dirty, &mut out), out.words().to_vec())
     }
 
-    const KINDS: [ReplacementKind; 9] = [
+    const KINDS: [ReplacementKind; 10] = [
         ReplacementKind::Mru,
         ReplacementKind::Lip,
         ReplacementKind::Fifo,
         ReplacementKind::Random,
         ReplacementKind::TreePlru,
         ReplacementKind::BitPlru,
+        ReplacementKind::Qlru,
         ReplacementKind::Srrip,
         ReplacementKind::Brrip,
         ReplacementKind::Drrip,

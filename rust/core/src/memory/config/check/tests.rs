@@ -96,7 +96,7 @@ fn policies_with_a_state_for_each_way_stop_at_32_ways() {
     for policy in ["lru", "fifo", "random", "lip", "mru"] {
         accepted(&[("/tlbs/0/replacement", json!(policy))]);
     }
-    for policy in ["tree-plru", "bit-plru", "srrip", "brrip", "drrip"] {
+    for policy in ["tree-plru", "bit-plru", "qlru", "srrip", "brrip", "drrip"] {
         let rule = "must be lru, fifo, random, lip or mru above 32 ways";
         refused(&[("/tlbs/0/replacement", json!(policy))], &format!("tlbs[0].replacement: {rule}, got {policy}"));
         accepted(&[("/caches/0/replacement", json!(policy)), ("/tlbs/1/replacement", json!(policy))]);
