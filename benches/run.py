@@ -32,6 +32,7 @@ TEXT_REPEATS = 4
 PARSING_GOAL = 200.0
 FORKS = 5
 LOCK_PAIRS = 1_000_000
+SWITCHES = 200_000
 FAILS_BELOW = 1 / 3
 
 
@@ -64,7 +65,8 @@ def main() -> int:
     print(f"  {'':42} {'trace':8} {'median':>8} {'best':>8} {'by cpu':>8} {'goal':>8}")
     rates: list[Measured] = []
     works = (*replays(loaded, passes), *one_passes(loaded, passes), *parsing(passes), *paging(passes))
-    for measured in (*works, *locking(passes), *scheduling(passes), *sharing(passes)):
+    engine = (*locking(passes), *scheduling(passes), *sharing(passes), *tasks(passes), *switching(passes))
+    for measured in (*works, *engine):
         print(measured.line(), flush=True)
         rates.append(measured)
     of_sweeps = sweeps.sweeps(short=arguments.short)
@@ -188,6 +190,53 @@ def locking(passes: int) -> Iterator[Measured]:
         result = runq.simulate(scenario)
         seconds.append((result.simulate_seconds, time.process_time() - start))
     yield _rate("lock operations, uncontended", "", 2 * LOCK_PAIRS / 1e6, seconds, 5.0, "M/s")
+
+
+def tasks(passes: int) -> Iterator[Measured]:
+    """Tasks of execution models: sleepers, events of M:N, and a web service with memory."""
+    two = runq.machines.load("granite-rapids-vm").with_set("cpus=2")
+    for model in ("go", "java"):
+        for count in (100_000, 1_000_000):
+            seconds = [_simulated("sleepers", two, model, tasks=count)[0] for _ in range(passes)]
+            yield _rate(f"sleepers, {count:,} under {model}", "", count / 1e6, seconds, 1.0, "M/s")
+    yields = {"op": "repeat", "times": 20_000, "body": [{"op": "yield_now"}]}
+    program: list[dict[str, Any]] = [
+        {"op": "repeat", "times": 100, "body": [{"op": "task", "child": [yields]}]},
+        {"op": "join"},
+    ]
+    turns = runq.Scenario(name="turns", processes=[runq.ProcessSpec("p", program)])
+    seconds = [_simulated(turns, two.with_set("cpus=1"), "go")[0] for _ in range(passes)]
+    # Each time one gives way, its loop goes round, and the next one is found: three events.
+    yield _rate("events of tasks that take turns", "", 3 * 100 * 20_000 / 1e6, seconds, 10.0, "M/s")
+    eight = runq.machines.load("sapphire-rapids").with_set("cpus=8")
+    for model in ("go", "thread-pool"):
+        seconds = [_simulated("web-service", eight, model, requests=500_000)[0] for _ in range(min(passes, 3))]
+        yield _rate(f"web service with memory, {model}", "", 500_000 / 1e3, seconds, 250.0, "k/s")
+
+
+def switching(passes: int) -> Iterator[Measured]:
+    """Two processes, and two threads of one, that touch 16 KiB and give way: a switch each time, by working sets."""
+    machine = runq.machines.load("granite-rapids-vm").with_set("cpus=1")
+    region: list[dict[str, Any]] = [
+        {"op": "mmap", "region": "data", "size": "16KiB"},
+        {"op": "touch", "region": "data"},
+    ]
+    turn = [{"op": "touch", "region": "data", "access": "read", "unit": "line"}, {"op": "yield_now"}]
+    turns = {"op": "repeat", "times": SWITCHES, "body": turn}
+    threads = [*region, *[{"op": "thread", "child": [turns]}] * 2, {"op": "join"}]
+    for who, programs in (("processes", [[*region, turns]] * 2), ("threads", [threads])):
+        processes = [runq.ProcessSpec(f"p{place}", program) for place, program in enumerate(programs)]
+        scenario = runq.Scenario(name="switches", processes=processes, memory="footprint")
+        runs = [_simulated(scenario, machine, None) for _ in range(passes)]
+        switches = runs[0][1].scheduling.switches
+        yield _rate(f"switches by working sets, {who}", "", switches / 1e6, [each for each, _ in runs], 5.0, "M/s")
+
+
+def _simulated(scenario: Any, machine: runq.Machine, model: Any, **changes: Any) -> tuple[tuple[float, float], Any]:
+    """The time of a simulation by the clock and by the cpu, and its result."""
+    start = time.process_time()
+    result = runq.simulate(scenario, machine, model, **changes)
+    return (result.simulate_seconds, time.process_time() - start), result
 
 
 def _goal(row: Row, trace: str) -> float:

@@ -1,5 +1,7 @@
 """Laws of tasks under every execution model, and what tells the models apart."""
 
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -250,3 +252,20 @@ def test_who_waits_for_a_monitor_keeps_its_carrier_too() -> None:
     assert not old.deadlock
     assert max(old.threads.response_ns) > 9e6, "both carriers are kept, and the third task waits"
     assert max(new.threads.response_ns) < 1e6
+
+
+@pytest.mark.parametrize("model", ["go", "java"])
+def test_a_task_takes_less_than_300_bytes_of_the_host(model: str) -> None:
+    # In a process of its own: the most memory that was ever in use is told of no part of one.
+    program = f"""
+import resource, runq
+machine = runq.machines.load("granite-rapids-vm").with_set("cpus=2")
+used = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
+runq.simulate("sleepers", machine, "{model}", tasks=1000)
+before = used()
+result = runq.simulate("sleepers", machine, "{model}", tasks=400_000)
+assert result.runtime.tasks_ended >= 400_000
+print((used() - before) / 400_000)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert float(done.stdout) < 300

@@ -68,10 +68,7 @@ pub fn simulate<'py>(
 
 fn columns(py: Python<'_>, threads: &ThreadColumns) -> PyResult<Py<PyDict>> {
     let columns = PyDict::new(py);
-    let times = |column: &[u64]| -> Vec<u8> {
-        column.iter().flat_map(|&time| i64::try_from(time).unwrap_or(-1).to_ne_bytes()).collect()
-    };
-    let words = |column: &mut dyn Iterator<Item = i64>| -> Vec<u8> { column.flat_map(i64::to_ne_bytes).collect() };
+    let times = |column: &[u64]| words(py, column.iter().map(|&time| i64::try_from(time).unwrap_or(-1)));
     for (name, column) in [
         ("created", &threads.created),
         ("first_run", &threads.first_run),
@@ -79,7 +76,7 @@ fn columns(py: Python<'_>, threads: &ThreadColumns) -> PyResult<Py<PyDict>> {
         ("run", &threads.run),
         ("wait", &threads.wait),
     ] {
-        columns.set_item(name, PyBytes::new(py, &times(column)))?;
+        columns.set_item(name, times(column)?)?;
     }
     for (name, column) in [
         ("pid", &threads.pid),
@@ -87,14 +84,14 @@ fn columns(py: Python<'_>, threads: &ThreadColumns) -> PyResult<Py<PyDict>> {
         ("switches_involuntary", &threads.switches_involuntary),
         ("migrations", &threads.migrations),
     ] {
-        columns.set_item(name, PyBytes::new(py, &words(&mut column.iter().map(|&count| count.into()))))?;
+        columns.set_item(name, words(py, column.iter().map(|&count| count.into()))?)?;
     }
-    columns.set_item("nice", PyBytes::new(py, &words(&mut threads.nice.iter().map(|&nice| nice.into()))))?;
-    columns.set_item("cpu", PyBytes::new(py, &words(&mut threads.cpu.iter().map(|&cpu| cpu.into()))))?;
+    columns.set_item("nice", words(py, threads.nice.iter().map(|&nice| nice.into()))?)?;
+    columns.set_item("cpu", words(py, threads.cpu.iter().map(|&cpu| cpu.into()))?)?;
     for (cause, (misses, stalls)) in Cause::ALL.into_iter().zip(threads.misses.iter().zip(&threads.stalls)) {
-        let misses = words(&mut misses.iter().map(|&count| i64::try_from(count).unwrap_or(i64::MAX)));
-        columns.set_item(format!("misses.{cause}"), PyBytes::new(py, &misses))?;
-        columns.set_item(format!("stall.{cause}"), PyBytes::new(py, &times(stalls)))?;
+        let misses = words(py, misses.iter().map(|&count| i64::try_from(count).unwrap_or(i64::MAX)))?;
+        columns.set_item(format!("misses.{cause}"), misses)?;
+        columns.set_item(format!("stall.{cause}"), times(stalls)?)?;
     }
     Ok(columns.unbind())
 }
@@ -113,6 +110,16 @@ fn event_columns(py: Python<'_>, events: &EventColumns) -> PyResult<Py<PyDict>> 
     columns.set_item("texts", &events.texts)?;
     columns.set_item("dropped", events.dropped)?;
     Ok(columns.unbind())
+}
+
+/// A column in native byte order.
+fn words(py: Python<'_>, column: impl ExactSizeIterator<Item = i64>) -> PyResult<Bound<'_, PyBytes>> {
+    PyBytes::new_with(py, column.len() * size_of::<i64>(), |bytes| {
+        for (place, word) in bytes.chunks_exact_mut(size_of::<i64>()).zip(column) {
+            place.copy_from_slice(&word.to_ne_bytes());
+        }
+        Ok(())
+    })
 }
 
 /// All processes of a scenario at a time, ended ones included, as JSON.

@@ -17,11 +17,37 @@ pub const fn mix(value: u64) -> u64 {
 pub const fn fnv1a(mut state: u64, bytes: &[u8]) -> u64 {
     let mut index = 0;
     while index < bytes.len() {
-        state = (state ^ bytes[index] as u64).wrapping_mul(0x0000_0100_0000_01b3);
+        state = (state ^ bytes[index] as u64).wrapping_mul(FNV_PRIME);
         index += 1;
     }
     state
 }
+
+/// FNV-1a over the lowest `width` bytes of a number, which has no others, the lowest first.
+///
+/// Bytes of 0 only multiply: those above the highest one that is not are a single step.
+pub const fn fnv1a_number(mut state: u64, mut number: u64, width: usize) -> u64 {
+    let mut zeros = width;
+    while number > 0 {
+        state = (state ^ number & 0xff).wrapping_mul(FNV_PRIME);
+        number >>= 8;
+        zeros -= 1;
+    }
+    state.wrapping_mul(FNV_POWERS[zeros])
+}
+
+const FNV_PRIME: u64 = 0x0000_0100_0000_01b3;
+
+/// What so many bytes of 0 multiply by.
+const FNV_POWERS: [u64; 9] = {
+    let mut powers = [1; 9];
+    let mut zeros = 1;
+    while zeros < powers.len() {
+        powers[zeros] = FNV_PRIME.wrapping_mul(powers[zeros - 1]);
+        zeros += 1;
+    }
+    powers
+};
 
 /// Where FNV-1a starts.
 pub const FNV_START: u64 = 0xcbf2_9ce4_8422_2325;
@@ -67,6 +93,17 @@ mod tests {
         let mut rng = Rng { state: 1_234_567 };
         assert_eq!(rng.next_u64(), 6_457_827_717_110_365_317);
         assert_eq!(rng.next_u64(), 3_203_168_211_198_807_973);
+    }
+
+    #[test]
+    fn numbers_are_hashed_as_their_bytes_are() {
+        for number in [0, 1, 0xff00, 0x1_0000, 123_456_789, u64::from(u32::MAX)] {
+            let narrow = u32::try_from(number).unwrap();
+            assert_eq!(fnv1a_number(FNV_START, number, 4), fnv1a(FNV_START, &narrow.to_le_bytes()));
+            for number in [number, number << 32 | 7, !number] {
+                assert_eq!(fnv1a_number(FNV_START, number, 8), fnv1a(FNV_START, &number.to_le_bytes()));
+            }
+        }
     }
 
     #[test]

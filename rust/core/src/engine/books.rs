@@ -109,6 +109,11 @@ impl Books {
         self.enter(tid, &misses, &spent.stalls, since);
     }
 
+    /// Notes a run of accesses of a thread that all hit.
+    pub fn note_hits(&mut self, accesses: u64, since: Picos) {
+        self.ages[age_of(since)].accesses += accesses;
+    }
+
     fn enter(&mut self, tid: Option<Tid>, misses: &[f64; CAUSES], parts: &[Picos; CAUSES], since: Picos) {
         let book = match tid {
             None => &mut self.kernel,

@@ -9,7 +9,7 @@ use super::run::Run;
 use super::task::Wait;
 use crate::base::Picos;
 use crate::kernel::{Account, NO_CPU, Role, State, Tid};
-use crate::sched::{Enqueue, Leave, TaskId};
+use crate::sched::{Enqueue, Leave};
 use crate::workload::{Instruction, Time};
 
 impl Run {
@@ -107,21 +107,29 @@ impl Run {
 
     /// Lets the policy say whether one that came makes another stop.
     pub(super) fn preempt_for(&mut self, woken: Tid, queue: usize, at: Picos) {
-        let (mut running, mut cpus) = (Vec::new(), Vec::new());
-        for cpu in 0..self.cpus.len() {
-            let may_run = self.threads[woken.index()].may_run_on(cpu);
-            if self.queues.of_cpu(cpu) == queue
-                && may_run
-                && let Some(tid) = self.cpus[cpu].running.filter(|_| !self.cpus[cpu].must_switch)
-            {
-                running.push(TaskId(tid.0));
-                cpus.push(cpu);
+        if !self.queues.is_shared() {
+            let running = self.preemptible(queue, woken).map(Tid::task);
+            if self.queues.victim(queue, woken, running.as_slice(), at).is_some() {
+                self.stop_for_other(queue);
             }
+            return;
         }
+        let may_stop = (0..self.cpus.len()).filter_map(|cpu| Some((self.preemptible(cpu, woken)?.task(), cpu)));
+        let (running, cpus): (Vec<_>, Vec<_>) = may_stop.unzip();
         if let Some(place) = self.queues.victim(queue, woken, &running, at) {
-            self.cpus[cpus[place]].must_switch = true;
-            self.come_nearer(cpus[place]);
+            self.stop_for_other(cpus[place]);
         }
+    }
+
+    /// Who runs on a cpu, if it may have to stop there for another.
+    fn preemptible(&self, cpu: usize, woken: Tid) -> Option<Tid> {
+        let may_run = self.threads[woken.index()].may_run_on(cpu);
+        self.cpus[cpu].running.filter(|_| may_run && !self.cpus[cpu].must_switch)
+    }
+
+    fn stop_for_other(&mut self, cpu: usize) {
+        self.cpus[cpu].must_switch = true;
+        self.come_nearer(cpu);
     }
 
     /// Charges who runs for what it ran since it was charged last.

@@ -11,6 +11,7 @@ use crate::base::Picos;
 use crate::kernel::{Account, KernelError, MapCall, Pid, Thread, Tid};
 use crate::runtime::TaskKind;
 use crate::vm::address_space::RegionKind;
+use crate::workload::Code;
 use crate::workload::code::{ChildKind, Instruction, Range, Time};
 use std::sync::Arc;
 
@@ -54,7 +55,7 @@ impl Run {
             let instruction = &code.instructions[self.tasks[tid.index()].next as usize];
             // A touch counts its accesses, and makes at least one.
             self.events += u64::from(!matches!(instruction, Instruction::Touch(_)));
-            let step = self.instruction(cpu, tid, instruction, limit)?;
+            let step = self.instruction(cpu, tid, &code, instruction, limit)?;
             if step == Step::Leave || !self.threads[tid.index()].is_alive() {
                 return Ok(Ran::Ended);
             }
@@ -76,7 +77,14 @@ impl Run {
         self.horizon.min(limit.until).min(self.cpus[cpu].stop())
     }
 
-    fn instruction(&mut self, cpu: usize, tid: Tid, instruction: &Instruction, limit: Limit) -> Result<Step, RunError> {
+    fn instruction(
+        &mut self,
+        cpu: usize,
+        tid: Tid,
+        code: &Code,
+        instruction: &Instruction,
+        limit: Limit,
+    ) -> Result<Step, RunError> {
         let pid = self.cpus[cpu].pid;
         match instruction {
             Instruction::Compute(time) => {
@@ -164,7 +172,7 @@ impl Run {
                     self.regions.entry(pid).or_default().insert("heap".into(), (end - size, size));
                 }
             }
-            Instruction::Touch(index) => return self.touch(cpu, tid, *index, limit),
+            Instruction::Touch(index) => return self.touch(cpu, tid, code, *index, limit),
             Instruction::Child(kind, entry) => return self.child(cpu, tid, *kind, *entry),
             Instruction::Spawn(name, entry) => {
                 let child = self.kernel.spawn(pid, name);
@@ -201,7 +209,7 @@ impl Run {
                 self.cpus[cpu].pay(Account::Syscall, self.machine.kernel.syscall_ns);
                 self.end_running(cpu, tid);
             }
-            Instruction::Finish => return self.instruction(cpu, tid, &Instruction::Exit(0), limit),
+            Instruction::Finish => return self.instruction(cpu, tid, code, &Instruction::Exit(0), limit),
             Instruction::Wait { all } => return self.wait(cpu, tid, *all),
             Instruction::Kill => {
                 let children = self.kernel.process(pid).map(|process| process.children.clone()).unwrap_or_default();
@@ -215,16 +223,13 @@ impl Run {
                 self.tasks[tid.index()].next = *end;
                 return Ok(Step::Again);
             }
-            Instruction::Loop { times, .. } => self.tasks[tid.index()].loops.push(*times),
+            Instruction::Loop { times, .. } => self.tasks[tid.index()].begin_loop(*times),
             Instruction::Next { start } => {
                 let task = &mut self.tasks[tid.index()];
-                let left = task.loops.last_mut().expect("a round belongs to a loop");
-                *left -= 1;
-                if *left > 0 {
+                if task.end_round() {
                     task.next = *start;
                     return Ok(Step::Again);
                 }
-                task.loops.pop();
             }
             Instruction::Jump(address) => {
                 self.tasks[tid.index()].next = *address;

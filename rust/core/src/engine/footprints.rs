@@ -9,7 +9,7 @@ use crate::base::{ConfigError, Picos};
 use crate::kernel::{Kernel, Shootdown, Tid};
 use crate::memory::Cause;
 use crate::memory::config::{MachineConfig, PageSize};
-use crate::memory::footprint::{Cost, Footprint, LEVELS_MAX, Profile, SetId};
+use crate::memory::footprint::{Cost, Footprint, Hits, LEVELS_MAX, Profile, SetId};
 use crate::memory::hash::NumberMap;
 use crate::vm::SpaceId;
 
@@ -40,29 +40,44 @@ pub(super) struct Part {
     pub order: u32,
 }
 
-/// What working sets are told apart by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+/// Whose data the kernel goes through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Owner {
-    /// A part of a region that is used in one way.
-    Part(Part),
-    /// The kernel's data of a cpu.
+    /// That of a cpu.
     Cpu(usize),
-    /// The kernel's data of a thread.
+    /// That of a thread.
     Thread(Tid),
-    /// The kernel's data of an address space.
+    /// That of an address space.
     Space(SpaceId),
 }
 
-/// One working set, and whether its pages are there.
+/// The number of a part that is used.
+pub(super) type Place = u32;
+
+/// The working set of a part, and whether its pages are there.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Held {
-    pub set: SetId,
+struct Held {
+    /// Nobody's, if its address space is gone.
+    part: Option<Part>,
+    set: SetId,
+    /// The place of its address space.
+    space: u32,
     /// For reads and for writes: the state of the address space in which all pages allowed them; 0 if they never did.
     calm: [u64; 2],
     /// Accesses since the last fault.
     quiet: u64,
     /// What an access took the last time, in thousandths of cycles.
     rate: u64,
+}
+
+/// An address space.
+#[derive(Clone, Debug, Default)]
+struct Space {
+    /// How often its translations have changed.
+    state: u64,
+    parts: Vec<Place>,
+    /// The kernel's data of it.
+    kernel: Option<SetId>,
 }
 
 /// All working sets of a run.
@@ -72,10 +87,21 @@ pub(super) struct Footprints {
     frequency_mhz: u32,
     lines: Lines,
     has_swap: bool,
-    held: NumberMap<Owner, Held>,
-    /// By address space: how often its translations have changed, and its working sets.
-    spaces: NumberMap<SpaceId, (u64, Vec<Owner>)>,
+    parts: Vec<Held>,
+    free_parts: Vec<Place>,
+    by_part: NumberMap<Part, Place>,
+    /// Which part was found last for touches and address spaces that fall together.
+    found: [Place; FOUND],
+    spaces: Vec<Space>,
+    free_spaces: Vec<u32>,
+    by_space: NumberMap<SpaceId, u32>,
+    /// The kernel's data of cpus and threads.
+    cpus: Vec<Option<SetId>>,
+    threads: Vec<Option<SetId>>,
 }
+
+/// Places of parts that are remembered: a power of two.
+const FOUND: usize = 64;
 
 /// A cost in time, by cause.
 #[derive(Clone, Copy, Debug)]
@@ -84,6 +110,13 @@ pub(super) struct Spent {
     pub walk: Picos,
     pub stalls: [Picos; Cause::ALL.len()],
     pub misses: [[f64; Cause::ALL.len()]; LEVELS_MAX],
+}
+
+/// The time of accesses that all hit.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct HitTime {
+    pub user: Picos,
+    pub walk: Picos,
 }
 
 impl Footprints {
@@ -97,52 +130,91 @@ impl Footprints {
             frequency_mhz: machine.frequency_mhz,
             lines: Lines::new(machine),
             has_swap: machine.kernel.swap_size.bytes() > 0,
-            held: NumberMap::default(),
-            spaces: NumberMap::default(),
+            parts: Vec::new(),
+            free_parts: Vec::new(),
+            by_part: NumberMap::default(),
+            found: [0; FOUND],
+            spaces: Vec::new(),
+            free_spaces: Vec::new(),
+            by_space: NumberMap::default(),
+            cpus: vec![None; machine.cpus as usize],
+            threads: Vec::new(),
         })
     }
 
-    /// The working set of an owner, made if it is new. `is_shared`: threads on several cpus use it.
+    /// The place of a part that is known.
+    #[inline]
+    pub fn find(&mut self, part: &Part) -> Option<Place> {
+        let hint = &mut self.found[part.order.wrapping_add(part.space.0.wrapping_mul(5)) as usize % FOUND];
+        let is_found = self.parts.get(*hint as usize).is_some_and(|held| held.part.as_ref() == Some(part));
+        if !is_found {
+            *hint = *self.by_part.get(part)?;
+        }
+        Some(*hint)
+    }
+
+    /// Adds a part that is new. `is_shared`: threads on several cpus use it.
     ///
     /// # Errors
     /// A profile that the model cannot have.
-    pub fn set(&mut self, owner: Owner, profile: &Profile, is_shared: bool) -> Result<Held, ConfigError> {
-        if let Some(held) = self.held.get(&owner) {
-            return Ok(*held);
-        }
+    pub fn add(&mut self, part: Part, profile: &Profile, is_shared: bool) -> Result<Place, ConfigError> {
         let set = if is_shared { self.model.add_shared_set(profile)? } else { self.model.add_set(profile)? };
-        let held = Held { set, calm: [0; 2], quiet: 0, rate: u64::MAX };
-        self.held.insert(owner, held);
-        if let Owner::Part(Part { space, .. }) | Owner::Space(space) = owner {
-            self.spaces.entry(space).or_insert((1, Vec::new())).1.push(owner);
-        }
-        Ok(held)
+        let space = self.space(part.space);
+        let held = Held { part: Some(part), set, space, calm: [0; 2], quiet: 0, rate: u64::MAX };
+        let place = match self.free_parts.pop() {
+            Some(place) => {
+                self.parts[place as usize] = held;
+                place
+            }
+            None => {
+                self.parts.push(held);
+                Place::try_from(self.parts.len() - 1).expect("fewer than 2^32 parts")
+            }
+        };
+        self.by_part.insert(part, place);
+        self.spaces[space as usize].parts.push(place);
+        Ok(place)
+    }
+
+    /// The place of an address space.
+    fn space(&mut self, space: SpaceId) -> u32 {
+        *self.by_space.entry(space).or_insert_with(|| {
+            let fresh = Space { state: 1, ..Space::default() };
+            if let Some(place) = self.free_spaces.pop() {
+                self.spaces[place as usize] = fresh;
+                return place;
+            }
+            self.spaces.push(fresh);
+            u32::try_from(self.spaces.len() - 1).expect("fewer than 2^32 address spaces")
+        })
     }
 
     /// Whether all pages of a part are there for certain, and allow what is done. Where pages go to swap nothing is certain.
-    pub fn is_calm(&self, space: SpaceId, held: &Held, is_write: bool) -> bool {
-        let state = self.spaces.get(&space).map(|(state, _)| *state);
-        !self.has_swap && state.is_some_and(|state| held.calm[usize::from(is_write)] == state)
+    #[inline]
+    pub fn is_calm(&self, place: Place, is_write: bool) -> bool {
+        let held = &self.parts[place as usize];
+        !self.has_swap && held.calm[usize::from(is_write)] == self.spaces[held.space as usize].state
     }
 
     /// Notes an access that the kernel has allowed. Once as many as there are pages have passed without a fault they are
     /// looked at.
-    pub fn note_access(&mut self, kernel: &Kernel, owner: Owner, has_faulted: bool, is_write: bool) {
-        let Owner::Part(Part { space, base, unit, units, .. }) = owner else { return };
-        let Some(held) = self.held.get_mut(&owner) else { return };
+    pub fn note_access(&mut self, kernel: &Kernel, place: Place, has_faulted: bool, is_write: bool) {
+        let held = &mut self.parts[place as usize];
+        let Some(Part { space, base, unit, units, .. }) = held.part else { return };
         held.quiet = if has_faulted { 0 } else { held.quiet + 1 };
         let (first, last) = (base >> 12, (base + unit * units - 1) >> 12);
         if held.quiet > last - first {
             held.quiet = 0;
             let is_there = |vpn| kernel.vm().entry(space, vpn).0.allows(is_write);
             if (first..=last).all(is_there) {
-                held.calm[usize::from(is_write)] = self.spaces.get(&space).map_or(0, |(state, _)| *state);
+                held.calm[usize::from(is_write)] = self.spaces[held.space as usize].state;
             }
         }
     }
 
     /// How many of so many accesses fit into some time, at least one.
-    pub fn within(&self, cpu: usize, held: &Held, time: Picos, accesses: u64) -> u64 {
+    pub fn within(&self, cpu: usize, place: Place, time: Picos, accesses: u64) -> u64 {
+        let held = &self.parts[place as usize];
         let cycles = u128::from(time.0) * u128::from(self.frequency_mhz) / 1_000_000;
         let cycles = u64::try_from(cycles).unwrap_or(u64::MAX).max(1);
         // What took far less than there is now the last time is not looked at closely.
@@ -152,10 +224,20 @@ impl Footprints {
         self.model.within(cpu, held.set, cycles).min(accesses)
     }
 
-    /// So many accesses to a working set.
-    pub fn run(&mut self, cpu: usize, owner: Owner, accesses: u64, kind: Kind) -> Spent {
-        let held = self.held.get_mut(&owner).expect("who runs has a working set");
-        let cost = self.model.run(cpu, held.set, accesses);
+    /// So many accesses to a part, if all of it is in the first cache and TLB.
+    #[inline]
+    pub fn run_hits(&mut self, cpu: usize, place: Place, accesses: u64) -> Option<HitTime> {
+        let held = &mut self.parts[place as usize];
+        let Hits { user_cycles, walk_cycles } = self.model.run_hits(cpu, held.set, accesses)?;
+        held.rate = (user_cycles + walk_cycles).saturating_mul(RATE) / accesses.max(1);
+        let time = |cycles: u64| Picos::from_cycles(cycles, self.frequency_mhz);
+        Some(HitTime { user: time(user_cycles), walk: time(walk_cycles) })
+    }
+
+    /// So many accesses to a part.
+    pub fn run(&mut self, cpu: usize, place: Place, accesses: u64, kind: Kind) -> Spent {
+        let held = &mut self.parts[place as usize];
+        let cost = self.model.run_long(cpu, held.set, accesses);
         held.rate = cost.cycles().saturating_mul(RATE) / accesses.max(1);
         let mut spent = self.spent(&cost, 1);
         if kind == Kind::Dependent {
@@ -169,12 +251,47 @@ impl Footprints {
         spent
     }
 
-    /// The kernel goes through some lines of its data, `mlp` of its misses under way at a time. Nothing is paid for hits.
+    /// The kernel goes through some lines of its data, `mlp` of its misses under way at a time. Nothing is paid for hits,
+    /// and nothing told if all are.
+    #[inline]
     pub fn touch_kernel(&mut self, cpu: usize, owner: Owner, lines: u64, mlp: u64) -> Option<Spent> {
-        let profile = Profile { is_dependent: true, is_physical: true, ..Profile::new(lines.max(1), 64) };
-        let set = self.set(owner, &profile, false).ok()?.set;
-        let cost = self.model.run(cpu, set, lines);
+        let set = match self.kernel_set(owner) {
+            Some(set) => set,
+            None => self.add_kernel_set(owner, lines)?,
+        };
+        if self.model.run_hits(cpu, set, lines).is_some() {
+            return None;
+        }
+        let cost = self.model.run_long(cpu, set, lines);
         Some(Spent { user: Picos::ZERO, walk: Picos::ZERO, ..self.spent(&cost, mlp) })
+    }
+
+    #[inline]
+    fn kernel_set(&self, owner: Owner) -> Option<SetId> {
+        match owner {
+            Owner::Cpu(cpu) => self.cpus[cpu],
+            Owner::Thread(tid) => self.threads.get(tid.index()).copied().flatten(),
+            Owner::Space(space) => self.spaces[*self.by_space.get(&space)? as usize].kernel,
+        }
+    }
+
+    fn add_kernel_set(&mut self, owner: Owner, lines: u64) -> Option<SetId> {
+        let profile = Profile { is_dependent: true, is_physical: true, ..Profile::new(lines.max(1), 64) };
+        let set = self.model.add_set(&profile).ok()?;
+        match owner {
+            Owner::Cpu(cpu) => self.cpus[cpu] = Some(set),
+            Owner::Thread(tid) => {
+                if self.threads.len() <= tid.index() {
+                    self.threads.resize(tid.index() + 1, None);
+                }
+                self.threads[tid.index()] = Some(set);
+            }
+            Owner::Space(space) => {
+                let place = self.space(space);
+                self.spaces[place as usize].kernel = Some(set);
+            }
+        }
+        Some(set)
     }
 
     fn spent(&self, cost: &Cost, overlap: u64) -> Spent {
@@ -189,11 +306,9 @@ impl Footprints {
 
     /// Drops the translations that a cpu has of an address space.
     pub fn forget_space(&mut self, cpu: usize, space: SpaceId) {
-        let Some((_, owners)) = self.spaces.get(&space) else { return };
-        for owner in owners {
-            if let Some(held) = self.held.get(owner) {
-                self.model.forget_translations(cpu, held.set);
-            }
+        let Some(&place) = self.by_space.get(&space) else { return };
+        for &part in &self.spaces[place as usize].parts {
+            self.model.forget_translations(cpu, self.parts[part as usize].set);
         }
     }
 
@@ -205,23 +320,35 @@ impl Footprints {
     /// Translations of an address space have changed; it may be gone.
     pub fn shoot_down(&mut self, kernel: &Kernel, shootdowns: &[Shootdown]) {
         for shootdown in shootdowns {
-            let Some((state, owners)) = self.spaces.get_mut(&shootdown.space) else { continue };
-            *state += 1;
+            let Some(&place) = self.by_space.get(&shootdown.space) else { continue };
+            self.spaces[place as usize].state += 1;
             if shootdown.pages.is_none() && kernel.vm().users(shootdown.space) == 0 {
-                for owner in std::mem::take(owners) {
-                    if let Some(held) = self.held.remove(&owner) {
-                        self.model.drop_set(held.set);
-                    }
-                }
-                self.spaces.remove(&shootdown.space);
+                self.by_space.remove(&shootdown.space);
+                self.drop_space(place);
             }
         }
     }
 
+    fn drop_space(&mut self, place: u32) {
+        let Space { parts, kernel, .. } = std::mem::take(&mut self.spaces[place as usize]);
+        for part in parts {
+            let held = &mut self.parts[part as usize];
+            if let Some(part) = held.part.take() {
+                self.by_part.remove(&part);
+            }
+            self.model.drop_set(held.set);
+            self.free_parts.push(part);
+        }
+        if let Some(set) = kernel {
+            self.model.drop_set(set);
+        }
+        self.free_spaces.push(place);
+    }
+
     /// The kernel's data of a thread is no longer used.
     pub fn drop_thread(&mut self, tid: Tid) {
-        if let Some(held) = self.held.remove(&Owner::Thread(tid)) {
-            self.model.drop_set(held.set);
+        if let Some(set) = self.threads.get_mut(tid.index()).and_then(Option::take) {
+            self.model.drop_set(set);
         }
     }
 }

@@ -3,8 +3,7 @@
 use super::books::whole;
 use super::run::Run;
 use super::task::Wait;
-use crate::base::Picos;
-use crate::base::rng::fnv1a;
+use crate::base::rng::fnv1a_number;
 use crate::kernel::{INIT, NO_CPU, Role, State, Tid};
 use crate::memory::Cause;
 use serde_json::{Value, json};
@@ -45,38 +44,67 @@ pub struct ThreadColumns {
 }
 
 impl ThreadColumns {
+    /// Empty columns with room for so many threads.
+    fn with_capacity(threads: usize) -> Self {
+        let (wide, narrow) = (|| Vec::with_capacity(threads), || Vec::with_capacity(threads));
+        Self {
+            pid: narrow(),
+            nice: Vec::with_capacity(threads),
+            cpu: Vec::with_capacity(threads),
+            created: wide(),
+            first_run: wide(),
+            ended: wide(),
+            run: wide(),
+            wait: wide(),
+            switches_voluntary: narrow(),
+            switches_involuntary: narrow(),
+            migrations: narrow(),
+            misses: Vec::new(),
+            stalls: Vec::new(),
+        }
+    }
+
+    /// Jain's index over the rates at which threads ran while they could; 1 if nobody could.
+    fn fairness(&self) -> f64 {
+        let (mut count, mut sum, mut squares) = (0_u64, 0.0, 0.0);
+        for (&run, &wait) in self.run.iter().zip(&self.wait) {
+            let could = run.saturating_add(wait);
+            if could > 0 {
+                let rate = run as f64 / could as f64;
+                (count, sum, squares) = (count + 1, sum + rate, squares + rate * rate);
+            }
+        }
+        if squares == 0.0 { 1.0 } else { sum * sum / (count as f64 * squares) }
+    }
+
     /// Goes on with a digest over what does not depend on whether causes are told apart.
     pub fn digest(&self, start: u64) -> u64 {
         let wide = [&self.created, &self.first_run, &self.ended, &self.run, &self.wait];
         let narrow = [&self.pid, &self.switches_voluntary, &self.switches_involuntary, &self.migrations];
-        let bytes = wide.into_iter().flatten().map(|value| value.to_le_bytes());
-        let digest = bytes.fold(start, |digest, bytes| fnv1a(digest, &bytes));
-        let bytes = narrow.into_iter().flatten().map(|value| value.to_le_bytes());
-        bytes.fold(digest, |digest, bytes| fnv1a(digest, &bytes))
+        let digest = wide.into_iter().flatten().fold(start, |digest, &value| fnv1a_number(digest, value, 8));
+        narrow.into_iter().flatten().fold(digest, |digest, &value| fnv1a_number(digest, value.into(), 4))
     }
 }
 
 impl Run {
     /// What became of all threads.
     pub(super) fn columns(&self) -> ThreadColumns {
-        let threads = &self.threads;
-        let mut columns = ThreadColumns {
-            pid: threads.iter().map(|thread| thread.pid.0).collect(),
-            nice: threads.iter().map(|thread| thread.share.nice).collect(),
-            cpu: threads.iter().map(|thread| thread.cpu).collect(),
-            created: threads.iter().map(|thread| thread.created.0).collect(),
-            first_run: threads.iter().map(|thread| thread.first_run.0).collect(),
-            ended: threads.iter().map(|thread| thread.ended.0).collect(),
-            run: threads.iter().map(|thread| thread.run.0).collect(),
-            wait: threads.iter().map(|thread| thread.wait.0).collect(),
-            switches_voluntary: threads.iter().map(|thread| thread.switches_voluntary).collect(),
-            switches_involuntary: threads.iter().map(|thread| thread.switches_involuntary).collect(),
-            migrations: threads.iter().map(|thread| thread.migrations).collect(),
-            misses: Vec::new(),
-            stalls: Vec::new(),
-        };
+        let mut columns = ThreadColumns::with_capacity(self.threads.len());
+        for thread in &self.threads {
+            columns.pid.push(thread.pid.0);
+            columns.nice.push(thread.share.nice);
+            columns.cpu.push(thread.cpu);
+            columns.created.push(thread.created.0);
+            columns.first_run.push(thread.first_run.0);
+            columns.ended.push(thread.ended.0);
+            columns.run.push(thread.run.0);
+            columns.wait.push(thread.wait.0);
+            columns.switches_voluntary.push(thread.switches_voluntary);
+            columns.switches_involuntary.push(thread.switches_involuntary);
+            columns.migrations.push(thread.migrations);
+        }
         if self.has_books() {
-            let books: Vec<_> = (0..).zip(threads).map(|(tid, _)| self.books.of(Tid(tid))).collect();
+            let books: Vec<_> = (0..).zip(&self.threads).map(|(tid, _)| self.books.of(Tid(tid))).collect();
             for cause in 0..Cause::ALL.len() {
                 columns.misses.push(books.iter().map(|book| whole(book.misses[cause])).collect());
                 columns.stalls.push(books.iter().map(|book| book.stalls[cause].0).collect());
@@ -86,34 +114,23 @@ impl Run {
     }
 
     /// What schedulers and switches did, over all cpus.
-    pub(super) fn scheduling(&self) -> Value {
+    pub(super) fn scheduling(&self, columns: &ThreadColumns) -> Value {
         let sum = |of: fn(&super::cpu::Cpu) -> u64| self.cpus.iter().map(of).sum::<u64>();
-        let threads = |of: fn(&crate::kernel::Thread) -> u32| {
-            self.threads.iter().map(|thread| u64::from(of(thread))).sum::<u64>()
-        };
+        let threads = |column: &[u32]| column.iter().map(|&count| u64::from(count)).sum::<u64>();
         json!({
             "switches": sum(|cpu| cpu.switches),
-            "switches_voluntary": threads(|thread| thread.switches_voluntary),
-            "switches_involuntary": threads(|thread| thread.switches_involuntary),
+            "switches_voluntary": threads(&columns.switches_voluntary),
+            "switches_involuntary": threads(&columns.switches_involuntary),
             "space_switches": sum(|cpu| cpu.space_switches),
             "tlb_flushes": sum(|cpu| cpu.flushes),
-            "migrations": threads(|thread| thread.migrations),
+            "migrations": threads(&columns.migrations),
             "ticks": sum(|cpu| cpu.ticks),
-            "threads": self.threads.len(),
+            "threads": columns.pid.len(),
             "threads_peak": self.alive_peak,
             "threads_refused": self.refusals,
-            "fairness": self.fairness(),
+            "fairness": columns.fairness(),
             "latency": self.latencies.summary(),
         })
-    }
-
-    /// Jain's index over the rates at which threads ran while they could; 1 if nobody could.
-    fn fairness(&self) -> f64 {
-        let could = self.threads.iter().filter(|thread| thread.run + thread.wait > Picos::ZERO);
-        let rates = could.map(|thread| thread.run.0 as f64 / (thread.run + thread.wait).0 as f64);
-        let (count, sum, squares) =
-            rates.fold((0_u64, 0.0, 0.0), |(count, sum, squares), rate| (count + 1, sum + rate, squares + rate * rate));
-        if squares == 0.0 { 1.0 } else { sum * sum / (count as f64 * squares) }
     }
 
     /// Who waits for what for ever: who is in a cycle of locks, and once nothing can happen any more, all who wait.

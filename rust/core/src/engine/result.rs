@@ -70,6 +70,8 @@ impl Run {
             .collect();
         let transfers: Map<String, Value> =
             self.code.lines.iter().cloned().zip(self.words.transfers().map(Into::into)).collect();
+        // From here on nobody asks where threads are in their programs.
+        self.tasks = Vec::new();
         let columns = self.columns();
         let vm = self.kernel.vm();
         let mut tree = json!({
@@ -83,7 +85,7 @@ impl Run {
             "ledger_by_cpu": self.cpus.iter().map(|cpu| cpu.ledger).collect::<Vec<_>>(),
             "measures": measures,
             "processes": processes.iter().map(|process| self.kernel.row(process)).collect::<Vec<_>>(),
-            "scheduling": self.scheduling(),
+            "scheduling": self.scheduling(&columns),
             "variables": variables,
             "line_transfers": transfers,
             "deadlock": deadlock,

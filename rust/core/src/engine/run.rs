@@ -24,11 +24,12 @@ use crate::base::{ConfigError, Picos};
 use crate::kernel::{Account, INIT, Kernel, KernelError, KernelOptions, Pid, Share, State, Thread, Tid};
 use crate::memory::Causes;
 use crate::memory::config::MachineConfig;
+use crate::memory::hash::NumberMap;
 use crate::sched::Scheduler;
 use crate::workload::scenario::Fidelity;
 use crate::workload::{Code, Scenario};
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, HashMap};
+use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::Arc;
 
 /// How far a cpu may run ahead of the others.
@@ -46,6 +47,16 @@ struct Start {
     time: Picos,
     index: usize,
     copies: u32,
+}
+
+/// The busy cpu that something happens on first.
+#[derive(Clone, Copy, Debug)]
+struct First {
+    cpu: usize,
+    time: Picos,
+    /// When something happens first on those of lower numbers, and on those of higher ones.
+    below: Picos,
+    above: Picos,
 }
 
 /// A scenario that runs.
@@ -99,7 +110,7 @@ pub struct Run {
     /// By who accepted it: a request that has no task yet, its load, and when it arrived.
     pub(super) accepted: BTreeMap<Tid, (u32, Picos)>,
     /// Who answers requests, and of which load.
-    pub(super) answering: HashMap<Tid, u32>,
+    pub(super) answering: NumberMap<Tid, u32>,
     /// The cpu of who makes a task at this moment.
     pub(super) makes_task: Option<usize>,
     /// Tasks so far, and from when each was made, or its request arrived, to its end.
@@ -225,7 +236,7 @@ impl Run {
             entries,
             loads,
             accepted: BTreeMap::new(),
-            answering: HashMap::new(),
+            answering: NumberMap::default(),
             makes_task: None,
             tasks_made: 0,
             task_latencies: Latencies::default(),
@@ -303,9 +314,10 @@ impl Run {
                     self.is_over = true;
                     return Ok(true);
                 }
-                (Some((time, _)), Some(event)) if event <= time => self.happen(event, until),
+                (Some(First { time, .. }), Some(event)) if event <= time => self.happen(event, until),
                 (None, Some(event)) => self.happen(event, until),
-                (Some((time, cpu)), _) => {
+                (Some(first), _) => {
+                    let First { time, cpu, .. } = first;
                     // Who runs spins, and nobody will ever stop it.
                     if time == Picos::NEVER {
                         self.is_over = true;
@@ -319,8 +331,9 @@ impl Run {
                         return Ok(true);
                     }
                     self.interrupted = Some(cpu);
-                    self.horizon = self.horizon_of(cpu);
-                    self.turn = self.turn_of(cpu);
+                    self.horizon = self.horizon_of(&first, event);
+                    // Ties go to the lower number.
+                    self.turn = first.below.min(first.above + Picos(1));
                     continue;
                 }
             };
@@ -338,11 +351,21 @@ impl Run {
         }
     }
 
-    /// The busy cpu that something happens on first, and when. One that computes does so up to its end; any other goes on
-    /// now.
-    fn next_cpu(&self) -> Option<(Picos, usize)> {
-        let busy = self.cpus.iter().enumerate().filter(|(_, cpu)| cpu.running.is_some());
-        busy.map(|(index, cpu)| (self.next_on(cpu), index)).min()
+    /// The busy cpu that something happens on first, and what it has to know of the others. One that computes does so up to
+    /// its end; any other goes on now.
+    fn next_cpu(&self) -> Option<First> {
+        let mut first: Option<First> = None;
+        for (index, cpu) in self.cpus.iter().enumerate().filter(|(_, cpu)| cpu.running.is_some()) {
+            let time = self.next_on(cpu);
+            match &mut first {
+                Some(first) if first.time <= time => first.above = first.above.min(time),
+                first => {
+                    let below = first.map_or(Picos::NEVER, |first| first.time.min(first.below).min(first.above));
+                    *first = Some(First { cpu: index, time, below, above: Picos::NEVER });
+                }
+            }
+        }
+        first
     }
 
     pub(super) fn next_on(&self, cpu: &Cpu) -> Picos {
@@ -352,17 +375,9 @@ impl Run {
     }
 
     /// Up to when a cpu may run without looking at anything else.
-    fn horizon_of(&self, cpu: usize) -> Picos {
-        let others = self.cpus.iter().enumerate().filter(|&(other, state)| other != cpu && state.running.is_some());
-        let ahead = others.map(|(_, other)| self.next_on(other) + self.window()).min().unwrap_or(Picos::NEVER);
-        let event = self.next_event().unwrap_or(Picos::NEVER);
-        ahead.min(event).max(self.cpus[cpu].now + Picos(1))
-    }
-
-    /// Before when a cpu is the first one: ties go to the lower number.
-    fn turn_of(&self, cpu: usize) -> Picos {
-        let others = self.cpus.iter().enumerate().filter(|&(other, state)| other != cpu && state.running.is_some());
-        others.map(|(other, state)| self.next_on(state) + tie(cpu, other)).min().unwrap_or(Picos::NEVER)
+    fn horizon_of(&self, first: &First, event: Option<Picos>) -> Picos {
+        let ahead = first.below.min(first.above) + self.window();
+        ahead.min(event.unwrap_or(Picos::NEVER)).max(self.cpus[first.cpu].now + Picos(1))
     }
 
     fn window(&self) -> Picos {
@@ -535,6 +550,9 @@ impl Run {
     pub(super) fn let_go(&mut self) {
         self.queues = Queues::new(Vec::new());
         self.sleepers = BinaryHeap::new();
+        if let Some(runtime) = self.runtime.as_mut().or(self.ended_runtime.as_mut()) {
+            runtime.let_go();
+        }
     }
 
     /// Lets all cpus compute up to the time that a caller asked for.

@@ -57,7 +57,7 @@ impl Run {
             let (thread, task) = (&self.threads[group.first.index()], &self.tasks[group.first.index()]);
             if let Some(process) = self.kernel.process_mut(pid).filter(|process| process.is_alive()) {
                 process.program_counter = task.next;
-                process.registers.clone_from(&task.loops);
+                task.loops().clone_into(&mut process.registers);
                 process.state = thread.state;
             }
         }

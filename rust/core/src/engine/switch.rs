@@ -5,7 +5,7 @@
 //! while a cpu idles, as Linux' lazy TLB mode has it: going back to the same one costs nothing.
 
 use super::asids::Load;
-use super::footprints::{Owner, Part};
+use super::footprints::Owner;
 use super::run::Run;
 use crate::base::Picos;
 use crate::kernel::{Account, Tid};
@@ -117,7 +117,7 @@ fn place_of(owner: Owner) -> u64 {
     let (start, index) = match owner {
         Owner::Cpu(cpu) => (0, cpu as u64),
         Owner::Thread(tid) => (THREADS_START, tid.0.into()),
-        Owner::Space(space) | Owner::Part(Part { space, .. }) => (SPACES_START, space.0.into()),
+        Owner::Space(space) => (SPACES_START, space.0.into()),
     };
     start + index * SLOT_BYTES + index * 7 % PAGE_LINES * LINE_BYTES
 }

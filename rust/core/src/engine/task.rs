@@ -24,18 +24,20 @@ pub(super) struct Task {
     pub held: u8,
     /// It is a part of the instruction at hand, which goes on behind it.
     pub is_within: bool,
-    /// Rounds left of the loops that it is in, innermost last.
-    pub loops: Vec<u64>,
     more: Option<Box<More>>,
 }
 
-/// What a program remembers that touches, measures or draws.
+/// What a program remembers that loops, touches, measures or draws.
 #[derive(Clone, Debug, Default)]
 struct More {
+    /// Rounds left of the loops that it is in, innermost last.
+    loops: Vec<u64>,
     /// When what is measured began, innermost last.
     marks: Vec<Picos>,
     /// Where touches are, by their index: their pattern, and how many accesses of this one are left.
     cursors: Vec<(u32, TouchState)>,
+    /// The same of touches of working sets.
+    visits: Vec<(u32, VisitState)>,
     /// Of the choices that it makes.
     draws: Option<Rng>,
     /// Of the times that it draws.
@@ -52,6 +54,17 @@ pub(super) struct TouchState {
     pub left: Option<u64>,
     /// Latencies that overlap.
     pub overlap: Overlap,
+}
+
+/// A touch of a working set that is not over, or that has not come to all pages.
+#[derive(Clone, Debug)]
+pub(super) struct VisitState {
+    /// Units of the part.
+    pub units: u64,
+    /// Accesses that are left.
+    pub left: Option<u64>,
+    /// Which page comes next, as long as pages may fault.
+    pub cursor: Option<Box<Cursor>>,
 }
 
 /// What a thread waits for.
@@ -104,7 +117,6 @@ impl Task {
             held: 0,
             is_trying: false,
             is_within: false,
-            loops: Vec::new(),
             more: None,
         }
     }
@@ -115,16 +127,43 @@ impl Task {
         if let Some(entry) = entry {
             return Self::new(entry);
         }
-        let mut child = Self { next: self.next + 1, loops: self.loops.clone(), ..Self::new(0) };
+        let mut child = Self::new(self.next + 1);
         if let Some(more) = &self.more {
-            let more = More { marks: more.marks.clone(), cursors: more.cursors.clone(), ..More::default() };
-            child.more = Some(Box::new(more));
+            child.more = Some(Box::new(More {
+                loops: more.loops.clone(),
+                marks: more.marks.clone(),
+                cursors: more.cursors.clone(),
+                visits: more.visits.clone(),
+                ..More::default()
+            }));
         }
         child
     }
 
     fn more(&mut self) -> &mut More {
         self.more.get_or_insert_default()
+    }
+
+    /// Rounds left of the loops that it is in, innermost last.
+    pub fn loops(&self) -> &[u64] {
+        self.more.as_ref().map_or(&[], |more| &more.loops)
+    }
+
+    /// Begins a loop of so many rounds.
+    pub fn begin_loop(&mut self, rounds: u64) {
+        self.more().loops.push(rounds);
+    }
+
+    /// Ends a round of the innermost loop. Returns whether another one follows.
+    pub fn end_round(&mut self) -> bool {
+        let loops = &mut self.more().loops;
+        let left = loops.last_mut().expect("a round belongs to a loop");
+        *left -= 1;
+        let goes_on = *left > 0;
+        if !goes_on {
+            loops.pop();
+        }
+        goes_on
     }
 
     /// Notes when something that is measured began.
@@ -174,6 +213,18 @@ impl Task {
     pub fn put_cursor(&mut self, index: u32, state: TouchState) {
         self.more().cursors.push((index, state));
     }
+
+    /// Takes the state of a touch of a working set out.
+    pub fn take_visit(&mut self, index: u32) -> Option<VisitState> {
+        let visits = &mut self.more.as_mut()?.visits;
+        let place = visits.iter().position(|&(known, _)| known == index)?;
+        Some(visits.swap_remove(place).1)
+    }
+
+    /// Puts it back.
+    pub fn put_visit(&mut self, index: u32, state: VisitState) {
+        self.more().visits.push((index, state));
+    }
 }
 
 #[cfg(test)]
@@ -182,6 +233,6 @@ mod tests {
 
     #[test]
     fn a_million_tasks_fit_into_memory() {
-        assert!(size_of::<Task>() <= 56, "{}", size_of::<Task>());
+        assert!(size_of::<Task>() <= 40, "{}", size_of::<Task>());
     }
 }

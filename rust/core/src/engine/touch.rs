@@ -4,24 +4,29 @@ use super::addresses::Overlap;
 use super::cpu::Limit;
 use super::error::RunError;
 use super::execute::Step;
-use super::footprints::{Kind, Owner, Part, page_of};
+use super::footprints::{HitTime, Kind, Part, Place, page_of};
 use super::run::Run;
-use super::task::TouchState;
+use super::task::{TouchState, VisitState};
 use crate::base::Picos;
 use crate::kernel::{Account, Tid};
 use crate::memory::footprint::{Pattern as Reuse, Profile};
 use crate::vm::SpaceId;
 use crate::vm::address_space::Access;
 use crate::vm::frames::Pfn;
-use crate::workload::Cursor;
 use crate::workload::code::TouchCode;
 use crate::workload::pattern::{Order, Pattern};
-use std::sync::Arc;
+use crate::workload::{Code, Cursor};
 
 impl Run {
     /// Accesses memory until the touch is over or time is up.
-    pub(super) fn touch(&mut self, cpu: usize, tid: Tid, index: u32, limit: Limit) -> Result<Step, RunError> {
-        let code = Arc::clone(&self.code);
+    pub(super) fn touch(
+        &mut self,
+        cpu: usize,
+        tid: Tid,
+        code: &Code,
+        index: u32,
+        limit: Limit,
+    ) -> Result<Step, RunError> {
         let pid = self.cpus[cpu].pid;
         let TouchCode { range, access, unit, pattern, .. } = &code.touches[index as usize];
         let (base, size) = self.place_of(cpu, tid, range)?;
@@ -30,7 +35,7 @@ impl Run {
             return Err(self.problem(pid, format!("a unit of {unit} bytes does not fit into {}", range.region)));
         }
         if self.footprints.is_some() {
-            return self.touch_set(cpu, tid, index, (base, units));
+            return self.touch_set(cpu, tid, code, index, (base, units));
         }
         let mut state = self.take_cursor(tid, index, pattern, units)?;
         let count = code.touches[index as usize].count.unwrap_or(pattern.count(units));
@@ -128,80 +133,121 @@ impl Run {
         if let Some(state) = known {
             return Ok(state);
         }
-        if let Some(unit) = pattern.unit_max().filter(|&unit| unit >= units) {
-            let pid = self.threads[tid.index()].pid;
-            return Err(self.problem(pid, format!("unit {unit} of a list is beyond the region's {units}")));
-        }
+        self.check_units(tid, pattern, units)?;
         let cursor = Cursor::new(pattern, units, self.seed, u64::from(tid.0) << 32 | u64::from(index));
         Ok(TouchState { cursor, left: None, overlap: Overlap::default() })
     }
 
+    fn check_units(&self, tid: Tid, pattern: &Pattern, units: u64) -> Result<(), RunError> {
+        match pattern.unit_max().filter(|&unit| unit >= units) {
+            None => Ok(()),
+            Some(unit) => {
+                let pid = self.threads[tid.index()].pid;
+                Err(self.problem(pid, format!("unit {unit} of a list is beyond the region's {units}")))
+            }
+        }
+    }
+
     /// The same by working sets. A part whose pages are all there is touched in one step, any other access by access.
-    fn touch_set(&mut self, cpu: usize, tid: Tid, index: u32, (base, units): (u64, u64)) -> Result<Step, RunError> {
-        let code = Arc::clone(&self.code);
+    fn touch_set(
+        &mut self,
+        cpu: usize,
+        tid: Tid,
+        code: &Code,
+        index: u32,
+        (base, units): (u64, u64),
+    ) -> Result<Step, RunError> {
         let touch = &code.touches[index as usize];
         let TouchCode { access, unit, ref pattern, .. } = *touch;
         let pid = self.cpus[cpu].pid;
         let space = self.kernel.process(pid).and_then(|process| process.space).expect("who runs has memory");
         let is_write = access == Access::Write;
-        let order = code.orders[index as usize];
-        let owner = Owner::Part(Part { space, base, unit, units, order });
-        let page_order = self.kernel.vm().space(space).region(base >> 12).map_or(0, |region| region.page_order);
-        let profile = Profile {
-            units,
-            unit_bytes: unit,
-            page: page_of(page_order),
-            pattern: reuse_of(pattern),
-            is_scattered: pattern.is_scattered(),
-            is_dependent: touch.is_dependent,
-            is_write,
-            is_physical: false,
+        let kind = match (touch.is_dependent, is_write) {
+            (true, _) => Kind::Dependent,
+            (false, true) => Kind::Written,
+            (false, false) => Kind::Read,
         };
-        let is_shared = self.cpus.len() > 1 && self.threads[tid.index()].maker != Tid::NONE;
-        let mut state = self.take_cursor(tid, index, pattern, units)?;
+        let part = Part { space, base, unit, units, order: code.orders[index as usize] };
+        let known = self.tasks[tid.index()].take_visit(index).filter(|state| state.units == units);
+        let mut state = known.unwrap_or(VisitState { units, left: None, cursor: None });
+        if state.cursor.is_none() {
+            self.check_units(tid, pattern, units)?;
+        }
         let mut left = state.left.unwrap_or(touch.count.unwrap_or(pattern.count(units)));
         while left > 0 {
             let footprints = self.footprints.as_mut().expect("that is why we are here");
-            let held = footprints.set(owner, &profile, is_shared)?;
+            let place = match footprints.find(&part) {
+                Some(place) => place,
+                None => self.add_part(tid, part, touch)?,
+            };
+            let footprints = self.footprints.as_mut().expect("that is why we are here");
             let now = self.cpus[cpu].now;
             let room = self.horizon.min(self.cpus[cpu].stop()).saturating_sub(now);
             if room == Picos::ZERO {
                 break;
             }
-            let is_calm = footprints.is_calm(space, &held, is_write);
-            let accesses = if is_calm { footprints.within(cpu, &held, room, left) } else { 1 };
-            if !is_calm && !self.fault_in(cpu, tid, owner, base + state.cursor.next(pattern) * unit, access)? {
-                break;
+            let is_calm = footprints.is_calm(place, is_write);
+            let accesses = if is_calm { footprints.within(cpu, place, room, left) } else { 1 };
+            if !is_calm {
+                let cursor = state.cursor.get_or_insert_with(|| {
+                    Box::new(Cursor::new(pattern, units, self.seed, u64::from(tid.0) << 32 | u64::from(index)))
+                });
+                let vaddr = base + cursor.next(pattern) * unit;
+                if !self.fault_in(cpu, tid, place, vaddr, access)? {
+                    break;
+                }
             }
-            let footprints = self.footprints.as_mut().expect("that is why we are here");
-            let kind = if touch.is_dependent {
-                Kind::Dependent
-            } else if is_write {
-                Kind::Written
-            } else {
-                Kind::Read
-            };
-            let spent = footprints.run(cpu, owner, accesses, kind);
             left -= accesses;
             self.events += 1;
-            let since = self.cpus[cpu].now.saturating_sub(self.cpus[cpu].switched);
-            self.books.note_run(self.cpus[cpu].running, accesses, &spent, since);
-            let cpu = &mut self.cpus[cpu];
-            cpu.is_warm = false;
-            cpu.pay(Account::User, spent.user);
-            cpu.pay(Account::Walk, spent.walk);
-            cpu.pay(Account::Stall, spent.stalls.iter().copied().sum());
+            self.pay_run(cpu, place, accesses, kind);
         }
         state.left = (left > 0).then_some(left);
         let is_over = state.left.is_none();
-        if self.threads[tid.index()].is_alive() {
-            self.tasks[tid.index()].put_cursor(index, state);
+        if self.threads[tid.index()].is_alive() && !(is_over && state.cursor.is_none()) {
+            self.tasks[tid.index()].put_visit(index, state);
         }
         Ok(if is_over { Step::Next } else { Step::Again })
     }
 
+    /// A part that no touch has come to before.
+    fn add_part(&mut self, tid: Tid, part: Part, touch: &TouchCode) -> Result<Place, RunError> {
+        let region = self.kernel.vm().space(part.space).region(part.base >> 12);
+        let profile = Profile {
+            units: part.units,
+            unit_bytes: part.unit,
+            page: page_of(region.map_or(0, |region| region.page_order)),
+            pattern: reuse_of(&touch.pattern),
+            is_scattered: touch.pattern.is_scattered(),
+            is_dependent: touch.is_dependent,
+            is_write: touch.access == Access::Write,
+            is_physical: false,
+        };
+        let is_shared = self.cpus.len() > 1 && self.threads[tid.index()].maker != Tid::NONE;
+        let footprints = self.footprints.as_mut().expect("only this fidelity asks");
+        Ok(footprints.add(part, &profile, is_shared)?)
+    }
+
+    /// Who runs makes so many accesses to a part.
+    fn pay_run(&mut self, cpu: usize, place: Place, accesses: u64, kind: Kind) {
+        let footprints = self.footprints.as_mut().expect("only this fidelity asks");
+        let state = &mut self.cpus[cpu];
+        let since = state.now.saturating_sub(state.switched);
+        state.is_warm = false;
+        if let Some(HitTime { user, walk }) = footprints.run_hits(cpu, place, accesses) {
+            self.books.note_hits(accesses, since);
+            state.pay(Account::User, user);
+            state.pay(Account::Walk, walk);
+            return;
+        }
+        let spent = footprints.run(cpu, place, accesses, kind);
+        self.books.note_run(state.running, accesses, &spent, since);
+        state.pay(Account::User, spent.user);
+        state.pay(Account::Walk, spent.walk);
+        state.pay(Account::Stall, spent.stalls.iter().copied().sum());
+    }
+
     /// Accesses a page that may fault. Returns whether the process has survived it.
-    fn fault_in(&mut self, cpu: usize, tid: Tid, owner: Owner, vaddr: u64, access: Access) -> Result<bool, RunError> {
+    fn fault_in(&mut self, cpu: usize, tid: Tid, place: Place, vaddr: u64, access: Access) -> Result<bool, RunError> {
         let pid = self.cpus[cpu].pid;
         self.kernel.set_now(self.cpus[cpu].now);
         match self.kernel.access(pid, vaddr, access) {
@@ -211,7 +257,7 @@ impl Run {
                     self.settle(cpu);
                 }
                 let footprints = self.footprints.as_mut().expect("only this fidelity asks");
-                footprints.note_access(&self.kernel, owner, has_faulted, access == Access::Write);
+                footprints.note_access(&self.kernel, place, has_faulted, access == Access::Write);
                 Ok(self.threads[tid.index()].is_alive())
             }
             Err(error) => {

@@ -19,10 +19,10 @@ mod tests;
 
 use crate::base::Picos;
 use crate::kernel::{Pid, Tid};
+use crate::memory::hash::NumberMap;
 use crate::runtime::{Discipline, Model, Slot};
 use due::Due;
 pub(super) use report::Report;
-use std::collections::HashMap;
 
 /// The number of a carrier.
 type CarrierId = u32;
@@ -77,7 +77,7 @@ pub(super) struct Runtime {
     pid: Pid,
     discipline: Box<dyn Discipline>,
     carriers: Vec<Carrier>,
-    by_tid: HashMap<Tid, CarrierId>,
+    by_tid: NumberMap<Tid, CarrierId>,
     /// Carriers that wait for work, and have no slot unless each has its own; the last one is woken first.
     parked: Vec<CarrierId>,
     slots: Vec<SlotState>,
@@ -99,4 +99,11 @@ pub(super) struct Runtime {
     /// It has met the limit of threads.
     is_at_limit: bool,
     report: Report,
+}
+
+impl Runtime {
+    /// Gives back what only a run that goes on needs.
+    pub(super) fn let_go(&mut self) {
+        self.due = Due::default();
+    }
 }

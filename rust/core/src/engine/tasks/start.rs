@@ -7,9 +7,9 @@ use crate::engine::run::Run;
 use crate::engine::task::Task;
 use crate::engine::threads::Group;
 use crate::kernel::{Pid, Role, Share, State, Thread, Tid};
+use crate::memory::hash::NumberMap;
 use crate::runtime::{HandOff, Model, Poller, Slot};
 use crate::sched::Enqueue;
-use std::collections::HashMap;
 
 /// Bytes at which garbage is collected first (Go: the least heap).
 const COLLECT_MIN: u64 = 4 << 20;
@@ -31,7 +31,7 @@ impl Run {
             pid,
             discipline,
             carriers: Vec::new(),
-            by_tid: HashMap::new(),
+            by_tid: NumberMap::default(),
             parked: Vec::new(),
             slots: vec![SlotState::default(); usize::from(slots)],
             due: Due::default(),

@@ -26,7 +26,7 @@ pub(super) struct Asked {
 }
 
 /// What a level answers, and the changes that follow from it.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Answer {
     /// All misses.
     pub total: f64,
@@ -38,6 +38,17 @@ pub(super) struct Answer {
     pub touched_again: f64,
     /// Blocks that came here; for drawn ones, draws.
     pub came: f64,
+}
+
+impl Answer {
+    /// Nothing was asked.
+    pub const NONE: Self =
+        Self { total: 0.0, first_misses: 0.0, again_misses: 0.0, touched: 0.0, touched_again: 0.0, came: 0.0 };
+
+    /// All blocks were there.
+    pub fn of_hits(asked: &Asked) -> Self {
+        Self { touched: asked.first, touched_again: asked.first, ..Self::NONE }
+    }
 }
 
 impl Asked {
@@ -81,6 +92,9 @@ const SETTLED: f64 = 60.0;
 /// Blocks of others that are none.
 const NONE: f64 = 1e-6;
 
+/// The parts of what is touched at which a cycle is asked that others have come between.
+const PARTS: [f64; 3] = [0.1, 0.5, 0.9];
+
 /// A working set at a level of a cpu.
 pub(super) struct Here<'a> {
     pub reuse: &'a Reuse,
@@ -101,6 +115,27 @@ pub(super) fn ask(here: &Here<'_>, asked: Asked, missing: Cause, by_cause: &mut 
     }
 }
 
+/// Whether a level has all blocks of a cycle that so many touches come to, and nothing misses.
+#[inline]
+pub(super) fn has_all(here: &Here<'_>, asked: &Asked) -> bool {
+    let &Here { reuse: &Reuse { blocks, .. }, alone, place, sets, count, recency } = here;
+    let there = f64::from(place.there);
+    if there < blocks || alone.misses != 0.0 || recency.is_gone(place.newest) {
+        return false;
+    }
+    let own = there * alone.density;
+    let span = place.newest - place.oldest;
+    let is_clear = |part: f64| {
+        let others = recency.since(place.oldest + span * part) - there * (1.0 - part);
+        others <= NONE || sets.is_clear(own, others / count)
+    };
+    if span <= there * 1.000_001 {
+        return is_clear(0.0);
+    }
+    let part = asked.first / there;
+    PARTS.iter().all(|place| is_clear(place * part))
+}
+
 #[inline]
 fn ask_cycle(here: &Here<'_>, asked: Asked, missing: Cause, by_cause: &mut ByCause) -> Answer {
     let &Here { reuse: &Reuse { blocks, .. }, alone, place, sets, count, recency } = here;
@@ -118,20 +153,24 @@ fn ask_cycle(here: &Here<'_>, asked: Asked, missing: Cause, by_cause: &mut ByCau
         (ratio, gone) = (1.0, kept);
     } else if old > 0.0 {
         let others = |part: f64| recency.since(place.oldest + span * part) - there * (1.0 - part);
-        let mut at = |others: f64, weight: f64| {
-            if others > NONE {
-                let others = others / count;
-                ratio += ((sets.misses(own, others) / own).max(undisturbed) - undisturbed) * weight;
-                gone += (kept - sets.kept(own, others) / own).max(0.0) * weight;
-            }
-        };
         // Others came between the touches of this pass only where the last run was shorter than a pass.
-        if span <= there * 1.000_001 {
-            at(others(0.0), 1.0);
+        let mut between = [0.0; PARTS.len()];
+        let (between, weight) = if span <= there * 1.000_001 {
+            between[0] = others(0.0);
+            (&between[..1], 1.0)
         } else {
             let part = old / there;
-            for place in [0.1, 0.5, 0.9] {
-                at(others(place * part), 1.0 / 3.0);
+            between = PARTS.map(|place| others(place * part));
+            (&between[..], 1.0 / 3.0)
+        };
+        let between = || between.iter().filter(|&&others| others > NONE).map(|others| others / count);
+        for others in between() {
+            ratio += ((sets.misses(own, others) / own).max(undisturbed) - undisturbed) * weight;
+        }
+        // What is gone matters where something misses.
+        if ratio > undisturbed {
+            for others in between() {
+                gone += (kept - sets.kept(own, others) / own).max(0.0) * weight;
             }
         }
     }

@@ -59,22 +59,36 @@ pub(super) struct Carry([f64; CAUSES + 2]);
 
 impl Carry {
     pub fn cut(&mut self, expected: &Expected) -> Cost {
-        let mut whole = |place: usize, cycles: f64| {
-            let sum = self.0[place] + cycles;
-            #[allow(clippy::cast_possible_truncation, reason = "cycles of one run")]
-            let cut = sum as i64;
-            self.0[place] = sum - cut as f64;
-            #[allow(clippy::cast_sign_loss, reason = "cycles are not negative")]
-            let cut = cut as u64;
-            cut
-        };
         Cost {
-            user_cycles: whole(CAUSES, expected.user),
-            walk_cycles: whole(CAUSES + 1, expected.walk),
-            stall_cycles: std::array::from_fn(|cause| whole(cause, expected.stall[cause])),
+            user_cycles: self.cut_user(expected.user),
+            walk_cycles: self.cut_walk(expected.walk),
+            stall_cycles: std::array::from_fn(|cause| self.whole(cause, expected.stall[cause])),
             walks: expected.walks,
             misses: expected.misses,
             tlb_misses: expected.tlb_misses,
         }
+    }
+
+    /// Whole cycles of accesses.
+    #[inline]
+    pub fn cut_user(&mut self, cycles: f64) -> u64 {
+        self.whole(CAUSES, cycles)
+    }
+
+    /// Whole cycles of translation.
+    #[inline]
+    pub fn cut_walk(&mut self, cycles: f64) -> u64 {
+        self.whole(CAUSES + 1, cycles)
+    }
+
+    #[inline]
+    fn whole(&mut self, place: usize, cycles: f64) -> u64 {
+        let sum = self.0[place] + cycles;
+        #[allow(clippy::cast_possible_truncation, reason = "cycles of one run")]
+        let cut = sum as i64;
+        self.0[place] = sum - cut as f64;
+        #[allow(clippy::cast_sign_loss, reason = "cycles are not negative")]
+        let cut = cut as u64;
+        cut
     }
 }

@@ -10,6 +10,7 @@
 mod ask;
 mod cost;
 mod draws;
+mod hits;
 mod kind;
 mod level;
 mod machine;
@@ -23,15 +24,17 @@ mod tests;
 
 pub use super::causes::Cause;
 pub use cost::{ByCause, CAUSES, Cost, LEVELS_MAX};
+pub use hits::Hits;
 pub use profile::{Pattern, Profile, UNITS_MAX};
 
 use super::config::MachineConfig;
 use crate::base::ConfigError;
-use cost::Carry;
+use cost::{Carry, Expected};
 use kind::{Kind, ProfileKey};
 use level::Place;
 use machine::Machine;
 use recency::Recency;
+use run::Answers;
 use std::collections::HashMap;
 
 /// Most accesses of a run that are told apart.
@@ -112,7 +115,16 @@ impl Footprint {
     /// The thread on `cpu` makes so many further accesses to a working set.
     #[inline]
     pub fn run(&mut self, cpu: usize, set: SetId, accesses: u64) -> Cost {
-        let (expected, answers) = self.expect(cpu, set, accesses as f64);
+        match self.run_hits(cpu, set, accesses) {
+            Some(Hits { user_cycles, walk_cycles }) => Cost { user_cycles, walk_cycles, ..Cost::default() },
+            None => self.run_long(cpu, set, accesses),
+        }
+    }
+
+    /// The same level by level, whatever is there.
+    pub fn run_long(&mut self, cpu: usize, set: SetId, accesses: u64) -> Cost {
+        let (mut expected, mut answers) = (Expected::default(), Answers::EMPTY);
+        self.expect(cpu, set, accesses as f64, &mut expected, &mut answers);
         self.settle(cpu, set, &answers);
         self.carries[cpu].cut(&expected)
     }
@@ -121,7 +133,11 @@ impl Footprint {
     /// for these is at most `cycles`, and at most one part in 64 less if it is more than that for one access more.
     pub fn within(&self, cpu: usize, set: SetId, cycles: u64) -> u64 {
         let goal = cycles as f64;
-        let cost = |accesses: f64| self.expect(cpu, set, accesses).0.cycles();
+        let cost = |accesses: f64| {
+            let (mut expected, mut answers) = (Expected::default(), Answers::EMPTY);
+            self.expect(cpu, set, accesses, &mut expected, &mut answers);
+            expected.cycles()
+        };
         // One that fits, with its cost, and one that does not.
         let (mut low, mut low_cost) = (0.0, 0.0);
         let mut high = libm::floor(goal / cost(1.0).max(1e-3)).clamp(2.0, LARGEST);

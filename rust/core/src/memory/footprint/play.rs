@@ -30,10 +30,16 @@ impl Played {
         let extent = EXTENT * ways as usize + 2;
         let mut results = Vec::with_capacity((extent + 1) * (extent + 1));
         for own in 0..=extent {
+            let alone = match policy {
+                ReplacementKind::Lru => 0.0,
+                _ => with_policy!(policy, ways, P => alone::<P>(own, ways, counted_turns(policy))),
+            };
             for others in 0..=extent {
                 results.push(match policy {
                     ReplacementKind::Lru => stack(own, others, ways as usize),
-                    _ => with_policy!(policy, ways, P => turns::<P>(own, others, ways, policy)),
+                    // There is room for all.
+                    _ if own + others <= ways as usize => [0.0, own as f64],
+                    _ => with_policy!(policy, ways, P => turns::<P>(own, others, ways, policy, alone)),
                 });
             }
         }
@@ -58,19 +64,22 @@ fn stack(own: usize, others: usize, ways: usize) -> [f64; 2] {
 struct Set<P> {
     policy: P,
     lines: Vec<usize>,
+    /// By line: its way.
+    places: Vec<Option<usize>>,
     ways: usize,
 }
 
 impl<P: Replacement> Set<P> {
-    fn new(ways: u32) -> Self {
+    /// An empty one, for so many lines.
+    fn new(ways: u32, lines: usize) -> Self {
         let geometry = Geometry { set_bits: 0, ways, line_bits: 6 };
         let policy = P::new(geometry, Rng::stream(0, "footprint.play", u64::from(ways)));
-        Self { policy, lines: Vec::new(), ways: ways as usize }
+        Self { policy, lines: Vec::new(), places: vec![None; lines], ways: ways as usize }
     }
 
     /// Uses a line. Returns whether it missed.
     fn misses(&mut self, line: usize) -> bool {
-        if let Some(way) = self.lines.iter().position(|&there| there == line) {
+        if let Some(way) = self.places[line] {
             self.policy.touch(0, way);
             return false;
         }
@@ -79,9 +88,11 @@ impl<P: Replacement> Set<P> {
             self.lines.len() - 1
         } else {
             let way = self.policy.victim(0);
-            self.lines[way] = line;
+            let victim = std::mem::replace(&mut self.lines[way], line);
+            self.places[victim] = None;
             way
         };
+        self.places[line] = Some(way);
         self.policy.fill(0, way);
         true
     }
@@ -91,14 +102,19 @@ impl<P: Replacement> Set<P> {
     }
 }
 
-/// Own turns and others' turns until they repeat themselves. What the passes of an undisturbed thread would miss is no part
-/// of what later passes miss too many.
-fn turns<P: Replacement>(own: usize, others: usize, ways: u32, policy: ReplacementKind) -> [f64; 2] {
-    let counted = match policy {
+/// Turns that are counted.
+fn counted_turns(policy: ReplacementKind) -> usize {
+    match policy {
         ReplacementKind::Random | ReplacementKind::Brrip | ReplacementKind::Drrip => TURNS_DRAWN,
         _ => TURNS,
-    };
-    let mut set = Set::<P>::new(ways);
+    }
+}
+
+/// Own turns and others' turns until they repeat themselves. What the passes of an undisturbed thread would miss is no part
+/// of what later passes miss too many.
+fn turns<P: Replacement>(own: usize, others: usize, ways: u32, policy: ReplacementKind, alone: f64) -> [f64; 2] {
+    let counted = counted_turns(policy);
+    let mut set = Set::<P>::new(ways, own + others);
     let (mut misses, mut kept) = (0, 0);
     for turn in 0..TURNS_BEFORE + counted {
         let is_counted = turn >= TURNS_BEFORE;
@@ -111,13 +127,13 @@ fn turns<P: Replacement>(own: usize, others: usize, ways: u32, policy: Replaceme
         }
     }
     let (misses, kept) = (misses as f64 / counted as f64, kept as f64 / counted as f64);
-    let alone = if others == 0 || own == 0 { misses / PASSES as f64 } else { alone::<P>(own, ways, counted) };
+    let alone = if others == 0 || own == 0 { misses / PASSES as f64 } else { alone };
     [(misses - alone * (PASSES - 1) as f64).clamp(alone.min(own as f64), own as f64), kept]
 }
 
 /// Misses of a pass of a thread that is alone.
 fn alone<P: Replacement>(own: usize, ways: u32, counted: usize) -> f64 {
-    let mut set = Set::<P>::new(ways);
+    let mut set = Set::<P>::new(ways, own);
     for _ in 0..TURNS_BEFORE * PASSES {
         set.pass(0..own);
     }
@@ -132,7 +148,9 @@ mod tests {
     #[test]
     fn play_of_lru_is_its_stack() {
         for (own, others) in [(3, 0), (3, 1), (3, 2), (2, 4), (5, 0), (1, 3), (4, 3)] {
-            let played = turns::<crate::memory::replacement::Lru>(own, others, 4, ReplacementKind::Lru);
+            type Lru = crate::memory::replacement::Lru;
+            let alone = alone::<Lru>(own, 4, counted_turns(ReplacementKind::Lru));
+            let played = turns::<Lru>(own, others, 4, ReplacementKind::Lru, alone);
             assert_eq!(played, stack(own, others, 4), "{own} {others}");
         }
     }

@@ -27,6 +27,8 @@ pub(super) struct Recency {
     total: f64,
     first: usize,
     count: usize,
+    /// A bit for each bucket that has lines: walks pass over the others.
+    filled: u32,
     // The clock at the end of each bucket, and the lines whose last touch lies in it.
     ends: [f64; BUCKETS],
     lines: [f64; BUCKETS],
@@ -43,6 +45,7 @@ impl Recency {
             total: 0.0,
             first: 0,
             count: 1,
+            filled: 0,
             ends: [0.0; BUCKETS],
             lines: [0.0; BUCKETS],
         }
@@ -66,16 +69,15 @@ impl Recency {
             return f64::INFINITY;
         }
         let mut sum = 0.0;
-        let mut bucket = self.newest();
-        for left in (0..self.count).rev() {
-            let before = bucket.wrapping_sub(1) % BUCKETS;
-            let begin = if left == 0 { self.start } else { self.ends[before] };
+        let mut left = self.filled_places();
+        while let Some(place) = left.checked_ilog2() {
+            left ^= 1 << place;
+            let (bucket, begin) = self.stretch(place as usize);
             if begin <= mark {
                 let (end, length) = (self.ends[bucket], self.ends[bucket] - begin);
                 return if mark < end { sum + self.lines[bucket] * ((end - mark) / length) } else { sum };
             }
             sum += self.lines[bucket];
-            bucket = before;
         }
         sum
     }
@@ -87,20 +89,22 @@ impl Recency {
             return;
         }
         let a_touch = lines / (to - from).max(f64::MIN_POSITIVE);
-        let mut bucket = self.newest();
-        for left in (0..self.count).rev() {
-            let before = bucket.wrapping_sub(1) % BUCKETS;
-            let begin = if left == 0 { self.start } else { self.ends[before] };
-            let overlap = self.ends[bucket].min(to) - begin.max(from);
+        let mut left = self.filled_places();
+        while let Some(place) = left.checked_ilog2() {
+            left ^= 1 << place;
+            let (bucket, begin) = self.stretch(place as usize);
+            let end = self.ends[bucket];
+            let overlap = if end < to { end } else { to } - if begin > from { begin } else { from };
             if overlap > 0.0 {
-                let taken = (a_touch * overlap).min(self.lines[bucket]);
-                self.lines[bucket] -= taken;
+                let (there, asked) = (self.lines[bucket], a_touch * overlap);
+                let taken = if asked < there { asked } else { there };
+                self.lines[bucket] = there - taken;
                 self.total -= taken;
+                self.mark(bucket);
             }
             if begin <= from {
                 break;
             }
-            bucket = before;
         }
     }
 
@@ -116,6 +120,7 @@ impl Recency {
         self.ends[newest] = self.clock;
         self.lines[newest] += lines;
         self.total += lines;
+        self.mark(newest);
     }
 
     /// Everything is gone.
@@ -128,6 +133,28 @@ impl Recency {
         self.count = 1;
         self.ends[0] = self.clock;
         self.lines[0] = 0.0;
+        self.filled = 0;
+    }
+
+    /// Notes whether a bucket has lines.
+    #[inline]
+    fn mark(&mut self, bucket: usize) {
+        let bit = 1 << bucket;
+        self.filled = if self.lines[bucket] > 0.0 { self.filled | bit } else { self.filled & !bit };
+    }
+
+    /// A bit for each place, from the oldest bucket on, that has lines.
+    #[inline]
+    fn filled_places(&self) -> u32 {
+        #[allow(clippy::cast_possible_truncation, reason = "fewer than 32")]
+        self.filled.rotate_right(self.first as u32)
+    }
+
+    /// The bucket of a place, and where it begins.
+    #[inline]
+    fn stretch(&self, place: usize) -> (usize, f64) {
+        let bucket = self.bucket(place);
+        (bucket, if place == 0 { self.start } else { self.ends[bucket.wrapping_sub(1) % BUCKETS] })
     }
 
     fn bucket(&self, place: usize) -> usize {
@@ -145,6 +172,7 @@ impl Recency {
         while self.count > 1 && (self.total - self.lines[self.first] > self.reach || self.lines[self.first] <= SPECK) {
             self.total -= self.lines[self.first];
             self.start = self.ends[self.first];
+            self.filled &= !(1 << self.first);
             self.first = (self.first + 1) % BUCKETS;
             self.count -= 1;
         }
@@ -155,26 +183,60 @@ impl Recency {
         let newest = self.newest();
         self.ends[newest] = self.clock;
         self.lines[newest] = 0.0;
+        self.filled &= !(1 << newest);
     }
 
     /// Joins the two neighbours that hold the fewest lines.
     fn merge(&mut self) {
-        let pair = |place: usize| self.lines[self.bucket(place)] + self.lines[self.bucket(place + 1)];
-        let mut least = 0;
-        for place in 1..self.count - 1 {
-            if pair(place) < pair(least) {
-                least = place;
-            }
-        }
+        let least = self.least_pair();
         let (kept, joined) = (self.bucket(least), self.bucket(least + 1));
-        self.lines[kept] += self.lines[joined];
-        self.ends[kept] = self.ends[joined];
-        for place in least + 1..self.count - 1 {
-            let (to, from) = (self.bucket(place), self.bucket(place + 1));
-            self.lines[to] = self.lines[from];
-            self.ends[to] = self.ends[from];
+        let lines = self.lines[kept] + self.lines[joined];
+        if least < self.count / 2 {
+            // Those before them move up.
+            self.lines[joined] = lines;
+            self.mark(joined);
+            for place in (0..least).rev() {
+                self.copy(place, place + 1);
+            }
+            self.filled &= !(1 << self.first);
+            self.first = (self.first + 1) % BUCKETS;
+        } else {
+            self.lines[kept] = lines;
+            self.ends[kept] = self.ends[joined];
+            self.mark(kept);
+            for place in least + 1..self.count - 1 {
+                self.copy(place + 1, place);
+            }
+            self.filled &= !(1 << self.newest());
         }
         self.count -= 1;
+    }
+
+    /// The first of the neighbours that hold the fewest lines.
+    fn least_pair(&self) -> usize {
+        let pairs = self.count - 1;
+        let empty = !self.filled_places();
+        let both_empty = empty & empty >> 1 & ((1 << pairs) - 1);
+        if both_empty != 0 {
+            return both_empty.trailing_zeros() as usize;
+        }
+        let mut least = (0, f64::INFINITY);
+        let mut lines = self.lines[self.first];
+        for place in 0..pairs {
+            let next = self.lines[self.bucket(place + 1)];
+            if lines + next < least.1 {
+                least = (place, lines + next);
+            }
+            lines = next;
+        }
+        least.0
+    }
+
+    fn copy(&mut self, from: usize, to: usize) {
+        let (from, to) = (self.bucket(from), self.bucket(to));
+        self.lines[to] = self.lines[from];
+        self.ends[to] = self.ends[from];
+        self.mark(to);
     }
 }
 

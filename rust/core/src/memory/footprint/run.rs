@@ -19,10 +19,14 @@ pub(super) struct Answers {
     transferred: f64,
 }
 
+impl Answers {
+    pub const EMPTY: Self = Self { levels: [Answer::NONE; PATH_MAX], known: 0.0, transferred: 0.0 };
+}
+
 impl Footprint {
     /// A working set at a level, as a cpu finds it.
     #[inline]
-    fn here<'a>(&'a self, cpu: usize, id: SetId, level: usize, reuse: &'a Reuse) -> Here<'a> {
+    pub(super) fn here<'a>(&'a self, cpu: usize, id: SetId, level: usize, reuse: &'a Reuse) -> Here<'a> {
         let machine = &self.machine;
         let Level { count, sets, .. } = machine.levels[level];
         Here {
@@ -35,16 +39,14 @@ impl Footprint {
         }
     }
 
-    /// What a run costs; changes nothing.
+    /// What a run costs; changes nothing. Both are empty before.
     #[inline]
-    pub(super) fn expect(&self, cpu: usize, id: SetId, accesses: f64) -> (Expected, Answers) {
+    pub(super) fn expect(&self, cpu: usize, id: SetId, accesses: f64, expected: &mut Expected, answers: &mut Answers) {
         let machine = &self.machine;
         let set = &self.sets[id.0 as usize];
         let kind = &self.kinds[set.kind as usize];
-        let mut answers = Answers { levels: [Answer::default(); PATH_MAX], known: 0.0, transferred: 0.0 };
-        let mut expected = Expected::default();
         if accesses <= 0.0 {
-            return (expected, answers);
+            return;
         }
         let mut asked = Asked::of(&kind.lines, accesses, set.known);
         answers.known = if matches!(kind.lines.order, Order::Drawn(_)) { asked.first } else { asked.unknown };
@@ -78,15 +80,17 @@ impl Footprint {
                 break;
             }
         }
-        let translation = self.translate(cpu, id, kind, accesses, &mut expected, &mut answers);
+        let translation = self.translate(cpu, id, kind, accesses, expected, answers);
         let hit = if machine.caches == 0 { machine.memory_latency.min(1.0) } else { machine.levels[0].latency };
         if machine.caches == 0 {
             let misses = accesses * (machine.memory_latency - hit);
             expected.stall[Cause::Capacity as usize] += misses;
             latency += misses;
         }
-        self.price(kind, accesses, hit, latency, translation, &mut expected);
-        (expected, answers)
+        let share;
+        (expected.user, share) = self.price(kind, accesses, hit, latency, translation);
+        expected.walk = translation * share;
+        expected.stall.iter_mut().for_each(|stall| *stall *= share);
     }
 
     /// The latency of translations beside the first TLB's.
@@ -134,9 +138,9 @@ impl Footprint {
     }
 
     /// Turns latencies into cycles: dependent accesses wait for all of it, of independent ones `mlp` overlap and one begins
-    /// each cycle.
+    /// each cycle. Tells the accesses' own cycles, and the share of latencies that is waited for.
     #[inline]
-    fn price(&self, kind: &Kind, accesses: f64, hit: f64, stall: f64, translation: f64, expected: &mut Expected) {
+    pub(super) fn price(&self, kind: &Kind, accesses: f64, hit: f64, stall: f64, translation: f64) -> (f64, f64) {
         let mlp = match (kind.is_dependent, kind.is_stream) {
             (true, _) => 1.0,
             (false, true) => self.machine.stream_mlp,
@@ -148,12 +152,8 @@ impl Footprint {
         let user =
             if kind.is_dependent { accesses * hit } else { (accesses * hit / mlp).max(accesses.min(accesses * hit)) };
         let user = user.min(cycles);
-        let beyond = cycles - user;
         let waited = stall + translation;
-        let share = if waited > 0.0 { beyond / waited } else { 0.0 };
-        expected.user = if waited > 0.0 { user } else { cycles };
-        expected.walk = translation * share;
-        expected.stall.iter_mut().for_each(|stall| *stall *= share);
+        if waited > 0.0 { (user, (cycles - user) / waited) } else { (cycles, 0.0) }
     }
 
     /// Puts down what a run has changed.

@@ -40,6 +40,8 @@ pub(super) struct Sets {
     /// Points of the table a line.
     density: f64,
     points: usize,
+    /// Up to so many points of own lines and of others' together nothing misses.
+    clear: usize,
     /// Two values a point: lines of a pass that miss, and lines kept until it began.
     table: Vec<[f32; 2]>,
 }
@@ -48,7 +50,7 @@ impl Sets {
     /// Sets of `ways` lines under a policy.
     pub fn new(policy: ReplacementKind, ways: u32, spread: Spread) -> Self {
         if ways > WAYS_MAX {
-            return Self { ways: ways.into(), density: 0.0, points: 0, table: Vec::new() };
+            return Self { ways: ways.into(), density: 0.0, points: 0, clear: 0, table: Vec::new() };
         }
         let played = play::Played::new(policy, ways);
         let size = ways as usize;
@@ -63,8 +65,19 @@ impl Sets {
             Spread::Random(places) => average(&played, points, places as usize / density, places, size),
         };
         #[allow(clippy::cast_possible_truncation, reason = "24 bits of a number of lines are enough")]
-        let table = table.into_iter().map(|pair| pair.map(|value| value as f32)).collect();
-        Self { ways: ways.into(), density: density as f64, points, table }
+        let table: Vec<[f32; 2]> = table.into_iter().map(|pair| pair.map(|value| value as f32)).collect();
+        let misses = |sum: usize| (0..=sum).any(|own| table[own * points + sum - own][0] != 0.0);
+        let clear = (0..points).find(|&sum| misses(sum)).unwrap_or(points).saturating_sub(1);
+        Self { ways: ways.into(), density: density as f64, points, clear, table }
+    }
+
+    /// Whether [`misses`](Self::misses) is 0.
+    #[inline]
+    pub fn is_clear(&self, own: f64, others: f64) -> bool {
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "far more lines than there are")]
+        let (i, j) = ((own * self.density) as usize, (others * self.density) as usize);
+        // The four points around.
+        i.saturating_add(j).saturating_add(2) <= self.clear || self.misses(own, others) == 0.0
     }
 
     /// Of `own` lines a set, those of the next pass that miss after `others` lines a set were touched.
@@ -209,6 +222,22 @@ mod tests {
                 let misses: Vec<f64> = (0..40).map(|others| sets.misses(own, f64::from(others) / 3.0)).collect();
                 assert!(misses.windows(2).all(|pair| pair[0] <= pair[1] + 1e-6), "{own}: {misses:?}");
                 assert!(misses.iter().all(|&misses| (0.0..=own).contains(&misses)));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_clear_misses_nothing() {
+        for (policy, ways) in [(ReplacementKind::Lru, 12), (ReplacementKind::TreePlru, 8), (ReplacementKind::Srrip, 4)]
+        {
+            for spread in [Spread::Even, Spread::Random(32)] {
+                let sets = Sets::new(policy, ways, spread);
+                for own in 0..60 {
+                    for others in 0..60 {
+                        let (own, others) = (f64::from(own) / 3.7, f64::from(others) / 3.7);
+                        assert_eq!(sets.is_clear(own, others), sets.misses(own, others) == 0.0, "{own} {others}");
+                    }
+                }
             }
         }
     }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::base::Rng;
 use serde_json::json;
 
 fn machine(cpus: u32) -> MachineConfig {
@@ -209,4 +210,49 @@ fn too_deep_a_machine_is_refused() {
 #[test]
 fn small_state() {
     assert_eq!(size_of::<Place>(), 24);
+}
+
+#[test]
+fn the_short_way_does_what_the_long_way_does() {
+    for cpus in [1, 2] {
+        let mut footprint = Footprint::new(&machine(cpus)).unwrap();
+        let mut long = footprint.clone();
+        let mut rng = Rng::stream(1, "test", 0);
+        let mut sets = Vec::new();
+        for (pattern, lines) in PATTERNS.into_iter().zip([20, 300, 60, 40, 500].into_iter().cycle()) {
+            for (is_write, is_physical, is_shared) in [(false, false, false), (true, true, false), (true, false, true)]
+            {
+                let profile = Profile { pattern, is_write, is_physical, is_dependent: lines < 50, ..cycle(lines) };
+                let add = |footprint: &mut Footprint| {
+                    if is_shared { footprint.add_shared_set(&profile) } else { footprint.add_set(&profile) }.unwrap()
+                };
+                sets.push(add(&mut footprint));
+                assert_eq!(add(&mut long), sets[sets.len() - 1]);
+            }
+        }
+        let mut hits = 0;
+        for turn in 0..20_000 {
+            // Few sets for some time, so that they stay.
+            let few = 1 + turn / 500 % sets.len();
+            let set = sets[rng.below(u32::try_from(few).unwrap()) as usize];
+            let cpu = rng.below(cpus.try_into().unwrap()) as usize;
+            let accesses = u64::from(1 + rng.below(700));
+            let short = footprint.run_hits(cpu, set, accesses);
+            hits += u32::from(short.is_some());
+            let cost = long.run_long(cpu, set, accesses);
+            let cost_here = match short {
+                Some(Hits { user_cycles, walk_cycles }) => Cost { user_cycles, walk_cycles, ..Cost::default() },
+                None => footprint.run_long(cpu, set, accesses),
+            };
+            assert_eq!(cost_here, cost, "{turn}");
+            if turn % 1000 == 999 {
+                footprint.flush_tlbs(cpu);
+                long.flush_tlbs(cpu);
+            }
+        }
+        assert!(hits > 1000, "{hits}");
+        assert_eq!(format!("{:?}", footprint.places), format!("{:?}", long.places));
+        assert_eq!(format!("{:?}", footprint.recencies), format!("{:?}", long.recencies));
+        assert_eq!(format!("{:?}", footprint.carries), format!("{:?}", long.carries));
+    }
 }

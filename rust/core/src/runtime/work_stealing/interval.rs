@@ -17,7 +17,7 @@ const MOST: u64 = 127;
 const JITTER: u32 = 2;
 
 /// One, with 32 bits behind the point.
-const ONE: i128 = 1 << 32;
+const ONE: u64 = 1 << 32;
 
 /// When one slot takes from the shared queue first.
 #[derive(Clone, Copy, Debug)]
@@ -68,8 +68,11 @@ impl SharedTurn {
 
     /// A task has run for so long. One that is a part of the pick before it is no task of its own.
     pub fn polled(&mut self, time: Picos, is_part: bool) {
-        self.batch_time += time;
-        self.batch_tasks += u32::from(!is_part);
+        // Nobody else asks for the mean.
+        if self.kind == Interval::Tuned {
+            self.batch_time += time;
+            self.batch_tasks += u32::from(!is_part);
+        }
     }
 
     /// The batch is over: its mean joins that of all before.
@@ -79,7 +82,7 @@ impl SharedTurn {
         }
         let batch = i128::from(self.batch_time.0 / u64::from(self.batch_tasks));
         let kept = (0..self.batch_tasks.min(10 * BATCH_MAX)).fold(ONE, |kept, _| kept * 9 / 10);
-        let mean = batch + (i128::from(self.mean.0) - batch) * kept / ONE;
+        let mean = batch + (i128::from(self.mean.0) - batch) * i128::from(kept) / i128::from(ONE);
         self.mean = Picos(u64::try_from(mean).expect("between two times"));
         (self.batch_time, self.batch_tasks) = (Picos::ZERO, 0);
     }

@@ -25,6 +25,10 @@ impl WorkStealing {
             return None;
         }
         self.slots.set(slot, Status::Searching);
+        if self.queued == 0 {
+            self.search_in_vain(slot, found);
+            return None;
+        }
         for round in 1..=self.config.steal_rounds {
             let walk = self.orders.walk(&mut self.rngs[slot.index()]);
             let is_last = round == self.config.steal_rounds;
@@ -33,6 +37,15 @@ impl WorkStealing {
             }
         }
         None
+    }
+
+    /// All that a search comes to where nothing is queued: it looks at every other slot and at the queues among them.
+    fn search_in_vain(&mut self, slot: Slot, found: &mut Next) {
+        let looks = self.orders.count() - self.slots.idle() - 1;
+        for _ in 0..self.config.steal_rounds {
+            self.orders.walk(&mut self.rngs[slot.index()]);
+            found.visited += u32::try_from(looks).expect("slots have 16 bits");
+        }
     }
 
     /// Goes on after a nap: takes what it napped for if that is still there.

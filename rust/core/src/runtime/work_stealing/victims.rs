@@ -29,6 +29,11 @@ impl Orders {
         Self { count, strides }
     }
 
+    /// Queues that are visited.
+    pub const fn count(&self) -> usize {
+        self.count as usize
+    }
+
     /// Draws one of them.
     pub fn walk(&self, rng: &mut Rng) -> Walk {
         let at = rng.below(self.count);

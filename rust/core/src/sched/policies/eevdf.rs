@@ -114,7 +114,7 @@ impl Eevdf {
         let average = self.load.average();
         let entity = self.queue.entity_mut(id);
         let weight = i128::from(entity.weight);
-        let lag = if others == 0 { 0 } else { entity.vruntime * (others + weight) / others };
+        let lag = if others == 0 || entity.vruntime == 0 { 0 } else { entity.vruntime * (others + weight) / others };
         let slice = virtual_time(self.slice, entity.weight);
         entity.vruntime = average - lag;
         entity.deadline = entity.vruntime + if is_new { slice / 2 } else { slice };

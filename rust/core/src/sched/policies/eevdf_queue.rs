@@ -9,6 +9,7 @@
 use crate::base::rng::mix;
 use crate::sched::TaskId;
 use std::hint::select_unpredictable;
+use std::ops::{Index, IndexMut};
 
 /// No task.
 const NOBODY: u32 = u32::MAX;
@@ -57,8 +58,15 @@ pub struct Load {
 
 impl Load {
     /// The mean virtual run time, rounded down.
-    pub const fn average(self) -> i128 {
-        if self.weight == 0 { 0 } else { self.sum.div_euclid(self.weight) }
+    pub fn average(self) -> i128 {
+        if self.weight == 0 {
+            return 0;
+        }
+        // What fits into a word is divided in a fraction of the time.
+        if let (Ok(sum), Ok(weight)) = (i64::try_from(self.sum), i64::try_from(self.weight)) {
+            return sum.div_euclid(weight).into();
+        }
+        self.sum.div_euclid(self.weight)
     }
 
     /// Whether a virtual run time is not above the exact mean.
@@ -67,10 +75,51 @@ impl Load {
     }
 }
 
+/// Entities of a page.
+const PAGE: usize = 32;
+
+/// Entities by task. Tasks that nobody schedules, such as those of a runtime, lie between others and take no room.
+#[derive(Clone, Debug)]
+struct Pages(Vec<Option<Box<[Entity; PAGE]>>>);
+
+impl Pages {
+    const fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    fn get(&self, task: u32) -> Option<&Entity> {
+        let page = self.0.get(task as usize / PAGE)?.as_ref()?;
+        Some(&page[task as usize % PAGE])
+    }
+
+    fn set(&mut self, task: u32, entity: Entity) {
+        let page = task as usize / PAGE;
+        if self.0.len() <= page {
+            self.0.resize(page + 1, None);
+        }
+        let page = self.0[page].get_or_insert_with(|| Box::new([Entity::away(0, 0); PAGE]));
+        page[task as usize % PAGE] = entity;
+    }
+}
+
+impl Index<u32> for Pages {
+    type Output = Entity;
+    fn index(&self, task: u32) -> &Entity {
+        self.get(task).expect("who is asked for was set")
+    }
+}
+
+impl IndexMut<u32> for Pages {
+    fn index_mut(&mut self, task: u32) -> &mut Entity {
+        let page = self.0[task as usize / PAGE].as_mut().expect("who is asked for was set");
+        &mut page[task as usize % PAGE]
+    }
+}
+
 /// Entities by task, and the queue of those that wait.
 #[derive(Clone, Debug)]
 pub struct EevdfQueue {
-    entities: Vec<Entity>,
+    entities: Pages,
     /// Of those that are awake, and of those that sleep.
     roots: [u32; 2],
     sequence: u64,
@@ -79,30 +128,27 @@ pub struct EevdfQueue {
 impl EevdfQueue {
     /// Nobody.
     pub const fn new() -> Self {
-        Self { entities: Vec::new(), roots: [NOBODY; 2], sequence: 0 }
+        Self { entities: Pages::new(), roots: [NOBODY; 2], sequence: 0 }
     }
 
     /// What is known of a task.
     pub fn get(&self, id: TaskId) -> Option<&Entity> {
-        self.entities.get(id.index())
+        self.entities.get(id.0)
     }
 
     /// A task that has been there.
     pub fn entity(&self, id: TaskId) -> &Entity {
-        &self.entities[id.index()]
+        &self.entities[id.0]
     }
 
     /// The same, to be changed while it is not queued.
     pub fn entity_mut(&mut self, id: TaskId) -> &mut Entity {
-        &mut self.entities[id.index()]
+        &mut self.entities[id.0]
     }
 
     /// Writes down a task that comes.
     pub fn set(&mut self, id: TaskId, entity: Entity) {
-        if self.entities.len() <= id.index() {
-            self.entities.resize(id.index() + 1, Entity::away(0, 0));
-        }
-        self.entities[id.index()] = entity;
+        self.entities.set(id.0, entity);
     }
 
     /// Whether nobody is queued, asleep or not.
@@ -180,7 +226,7 @@ impl EevdfQueue {
         while *link != NOBODY {
             parent = *link;
             debug_assert_ne!(parent, id.0, "a task is queued once");
-            let above = &mut self.entities[parent as usize];
+            let above = &mut self.entities[parent];
             let least = above.least;
             above.least = select_unpredictable(vruntime < least, vruntime, least);
             // Without a branch: nothing could predict it.
@@ -199,7 +245,7 @@ impl EevdfQueue {
 
     /// Puts the only child of a node, or nobody, in its place.
     fn splice(&mut self, node: u32, child: u32) {
-        let parent = self.entities[node as usize].parent;
+        let parent = self.entities[node].parent;
         self.replace(node, parent, child);
         let mut above = self.node(parent);
         while let Some(id) = above {
@@ -211,41 +257,41 @@ impl EevdfQueue {
 
     /// Exchanges a node with its parent; the order stays.
     fn rotate_up(&mut self, node: u32) {
-        let parent = self.entities[node as usize].parent;
-        let Entity { children, parent: above, least, .. } = self.entities[parent as usize];
+        let parent = self.entities[node].parent;
+        let Entity { children, parent: above, least, .. } = self.entities[parent];
         let side = usize::from(children[1] == node);
-        let inner = self.entities[node as usize].children[1 - side];
-        self.entities[parent as usize].children[side] = inner;
+        let inner = self.entities[node].children[1 - side];
+        self.entities[parent].children[side] = inner;
         if inner != NOBODY {
-            self.entities[inner as usize].parent = parent;
+            self.entities[inner].parent = parent;
         }
         self.replace(parent, above, node);
-        self.entities[node as usize].children[1 - side] = parent;
-        self.entities[node as usize].least = least;
-        self.entities[parent as usize].parent = node;
+        self.entities[node].children[1 - side] = parent;
+        self.entities[node].least = least;
+        self.entities[parent].parent = node;
         self.refresh(parent);
     }
 
     /// Lets what pointed down to a node point to another.
     fn replace(&mut self, node: u32, parent: u32, other: u32) {
         if parent == NOBODY {
-            let is_delayed = self.entities[node as usize].is_delayed;
+            let is_delayed = self.entities[node].is_delayed;
             self.roots[usize::from(is_delayed)] = other;
         } else {
-            let above = &mut self.entities[parent as usize];
+            let above = &mut self.entities[parent];
             let side = usize::from(above.children[1] == node);
             above.children[side] = other;
         }
         if other != NOBODY {
-            self.entities[other as usize].parent = parent;
+            self.entities[other].parent = parent;
         }
     }
 
     fn refresh(&mut self, node: u32) {
-        let Entity { children, vruntime, .. } = self.entities[node as usize];
+        let Entity { children, vruntime, .. } = self.entities[node];
         let least = |child: u32| self.node(child).map_or(i128::MAX, |id| self.entity(id).least);
         let least = vruntime.min(least(children[0])).min(least(children[1]));
-        self.entities[node as usize].least = least;
+        self.entities[node].least = least;
     }
 }
 
