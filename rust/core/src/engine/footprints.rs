@@ -215,8 +215,14 @@ impl Footprints {
     /// How many of so many accesses fit into some time, at least one.
     pub fn within(&self, cpu: usize, place: Place, time: Picos, accesses: u64) -> u64 {
         let held = &self.parts[place as usize];
-        let cycles = u128::from(time.0) * u128::from(self.frequency_mhz) / 1_000_000;
-        let cycles = u64::try_from(cycles).unwrap_or(u64::MAX).max(1);
+        let cycles = match time.0.checked_mul(self.frequency_mhz.into()) {
+            Some(product) => product / 1_000_000,
+            None => {
+                let cycles = u128::from(time.0) * u128::from(self.frequency_mhz) / 1_000_000;
+                u64::try_from(cycles).unwrap_or(u64::MAX)
+            }
+        };
+        let cycles = cycles.max(1);
         // What took far less than there is now the last time is not looked at closely.
         if held.rate.saturating_mul(accesses) / RATE < cycles / 4 {
             return accesses;

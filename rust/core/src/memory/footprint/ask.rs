@@ -201,8 +201,11 @@ fn ask_drawn(here: &Here<'_>, draws: &Draws, asked: Asked, missing: Cause, by_ca
     // The misses if what was touched up to `from` ago is there at first, and in the end up to `to` ago.
     let misses = |from: f64, to: f64| {
         let from = from.min(to);
-        let first = if from < n { from * draws.at(from)[1] } else { n * draws.at(from)[1] };
-        let between = draws.at(n.min(to))[0] - draws.at(n.min(from))[0];
+        if n <= from {
+            return n * draws.at(from)[1];
+        }
+        let first = from * draws.at(from)[1];
+        let between = draws.at(n.min(to))[0] - draws.at(from)[0];
         let last = if n > to { (n - to) * draws.at(to)[1] } else { 0.0 };
         first + between + last
     };

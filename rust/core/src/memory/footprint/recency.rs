@@ -212,24 +212,27 @@ impl Recency {
         self.count -= 1;
     }
 
-    /// The first of the neighbours that hold the fewest lines.
+    /// The first of the neighbours that hold the fewest lines, where all buckets are in use.
     fn least_pair(&self) -> usize {
-        let pairs = self.count - 1;
         let empty = !self.filled_places();
-        let both_empty = empty & empty >> 1 & ((1 << pairs) - 1);
+        // The last one has none behind it.
+        let both_empty = empty & empty >> 1 & !(1 << (BUCKETS - 1));
         if both_empty != 0 {
             return both_empty.trailing_zeros() as usize;
         }
-        let mut least = (0, f64::INFINITY);
-        let mut lines = self.lines[self.first];
-        for place in 0..pairs {
-            let next = self.lines[self.bucket(place + 1)];
-            if lines + next < least.1 {
-                least = (place, lines + next);
+        let (newer, older) = self.lines.split_at(self.first);
+        let mut lines = [0.0; BUCKETS];
+        lines[..older.len()].copy_from_slice(older);
+        lines[older.len()..].copy_from_slice(newer);
+        let pairs: [f64; BUCKETS - 1] = std::array::from_fn(|place| lines[place] + lines[place + 1]);
+        let mut least = [f64::INFINITY; 4];
+        for four in pairs.chunks(4) {
+            for (least, &pair) in least.iter_mut().zip(four) {
+                *least = if pair < *least { pair } else { *least };
             }
-            lines = next;
         }
-        least.0
+        let least = least.into_iter().fold(f64::INFINITY, f64::min);
+        pairs.iter().position(|&pair| pair == least).expect("one of them is the least")
     }
 
     fn copy(&mut self, from: usize, to: usize) {

@@ -235,7 +235,7 @@ fn the_short_way_does_what_the_long_way_does() {
             // Few sets for some time, so that they stay.
             let few = 1 + turn / 500 % sets.len();
             let set = sets[rng.below(u32::try_from(few).unwrap()) as usize];
-            let cpu = rng.below(cpus.try_into().unwrap()) as usize;
+            let cpu = rng.below(cpus) as usize;
             let accesses = u64::from(1 + rng.below(700));
             let short = footprint.run_hits(cpu, set, accesses);
             hits += u32::from(short.is_some());
