@@ -7,7 +7,7 @@ use crate::base::Picos;
 use crate::kernel::{Kernel, Shootdown};
 use crate::memory::causes::KERNEL;
 use crate::memory::config::{MachineConfig, PageSize};
-use crate::memory::{Causes, Mapping, MemorySystem, OutOfMemory, Reference};
+use crate::memory::{Causes, Hits, Mapping, MemorySystem, OutOfMemory, Reference};
 use crate::trace::batch::AccessKind;
 use crate::vm::SpaceId;
 use crate::vm::address_space::Access;
@@ -80,6 +80,7 @@ impl Addresses {
 
     /// What an access that the kernel has allowed takes. A dependent one waits for all of its latency; of independent
     /// ones `mlp` are under way at a time, more if they come in order (a stream), and one begins each cycle.
+    /// `is_refused`: a [row of hits](Addresses::hits) has refused it.
     ///
     /// # Errors
     /// The host of a guest has no memory left.
@@ -93,6 +94,7 @@ impl Addresses {
         access: Access,
         (pfn, order): (Pfn, u32),
         overlap: Option<(&mut Overlap, bool)>,
+        is_refused: bool,
     ) -> Result<Paid, OutOfMemory> {
         let kind = match access {
             Access::Read => AccessKind::Read,
@@ -104,7 +106,11 @@ impl Addresses {
         let page_size = page_of(order);
         let path = kernel.vm().path(space, vaddr >> 12);
         let mapping = Mapping { paddr: pfn.0 << 12 | vaddr & 4095, page_size, path: &path };
-        let outcome = self.system.access_mapped(&reference, &mapping)?;
+        let outcome = if is_refused {
+            self.system.access_searched(&reference, &mapping)?
+        } else {
+            self.system.access_mapped(&reference, &mapping)?
+        };
         let latency = outcome.latency_cycles;
         let cycles = match overlap {
             None => latency,
@@ -127,6 +133,23 @@ impl Addresses {
         let (whole, user, walk) = (self.time(cycles), self.time(user), self.time(walk));
         let walk = walk.min(whole.saturating_sub(user));
         Ok(Paid { user, walk, stall: whole - user - walk, causes: outcome.causes })
+    }
+
+    /// A row of accesses to pages of 4 KiB that hit the first TLB and the first cache, for no more cycles than a hit takes;
+    /// nothing if there may be none.
+    pub fn hits(&mut self, cpu: usize, space: SpaceId, access: Access, is_stream: bool) -> Option<HitRow<'_>> {
+        let kind = match access {
+            Access::Read => AccessKind::Read,
+            Access::Write => AccessKind::Write,
+            Access::Execute => return None,
+        };
+        let cpu = u32::try_from(cpu).expect("at most 64 cpus");
+        let hits = self.system.hits(cpu, space.0, kind, PageSize::Size4K)?;
+        let latency = hits.latency_cycles();
+        let is_plain = latency <= self.hit_cycles && self.hit_cycles < TIMES && self.hit_cycles > 0;
+        let mlp = if is_stream { self.stream_mlp } else { self.mlp };
+        let has_caches = self.lines.has_caches();
+        is_plain.then_some(HitRow { hits, latency, mlp, has_caches, times: &self.times })
     }
 
     /// Cycles as time: looked up where they are few, since a division takes as long as a hit.
@@ -217,7 +240,47 @@ impl Addresses {
     }
 }
 
+/// Accesses in a row that hit; see [`Addresses::hits`].
+pub(super) struct HitRow<'a> {
+    hits: Hits<'a>,
+    latency: u64,
+    mlp: u64,
+    has_caches: bool,
+    times: &'a [Picos],
+}
+
+impl HitRow<'_> {
+    /// Takes an access if it is such a hit, and says what it takes of its thread's time: what [`Addresses::access`] would.
+    #[inline(always)]
+    pub fn take(&mut self, vaddr: u64, pfn: Pfn, overlap: Option<&mut Overlap>) -> Option<Picos> {
+        if !self.hits.take(vaddr, pfn.0 << 12 | vaddr & 4095) {
+            return None;
+        }
+        let cycles = match overlap {
+            None => self.latency,
+            Some(overlap) => overlap.add_hit(self.latency, self.mlp, self.has_caches),
+        };
+        // No more than a hit has: neither the issue of an access nor a part of its latency is longer.
+        Some(self.times[usize::try_from(cycles).expect("a few cycles")])
+    }
+}
+
 impl Overlap {
+    /// Adds an access that missed nothing. Returns the cycles by which it lengthens the touch.
+    #[inline(always)]
+    fn add_hit(&mut self, latency: u64, mlp: u64, has_caches: bool) -> u64 {
+        if has_caches {
+            self.busy.issue();
+        }
+        self.latency_cycles += latency;
+        let before = self.cycles;
+        self.cycles = before.max(self.busy.issued());
+        if self.latency_cycles > self.cycles * mlp {
+            self.cycles = self.latency_cycles.div_ceil(mlp);
+        }
+        self.cycles - before
+    }
+
     /// Adds an access. Returns the cycles by which it lengthens the touch.
     fn add(&mut self, latency: u64, missed: u32, is_write: bool, mlp: u64, lines: &Lines) -> u64 {
         lines.add(&mut self.busy, missed, is_write);

@@ -74,6 +74,12 @@ impl Books {
         }
     }
 
+    /// Notes an access of a thread that waited for nothing.
+    #[inline(always)]
+    pub fn note_hit(&mut self, since: Picos) {
+        self.ages[age_of(since)].accesses += 1;
+    }
+
     fn note_miss(&mut self, tid: Option<Tid>, causes: Causes, stall: Picos, since: Picos) {
         let mut parts = [Picos::ZERO; CAUSES];
         let mut misses = [0.0; CAUSES];

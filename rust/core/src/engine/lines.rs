@@ -53,6 +53,11 @@ impl Lines {
         }
     }
 
+    /// Whether there is a cache on the way of data.
+    pub fn has_caches(&self) -> bool {
+        !self.levels.is_empty()
+    }
+
     /// The cycles that so many accesses with so many misses of each cache take at least.
     pub fn least(&self, accesses: u64, misses: impl Iterator<Item = f64>, is_write: bool) -> u64 {
         let mut least = accesses;
@@ -71,6 +76,18 @@ impl Lines {
 }
 
 impl Busy {
+    /// Adds an access that missed nothing.
+    #[inline(always)]
+    pub fn issue(&mut self) {
+        self.0[0] += ISSUE;
+    }
+
+    /// Whole cycles of the first cache.
+    #[inline(always)]
+    pub fn issued(&self) -> u64 {
+        self.0[0] / ISSUE
+    }
+
     /// Whole cycles of the cache that was busy longest.
     pub fn cycles(&self) -> u64 {
         self.0.iter().copied().max().unwrap_or_default() / ISSUE

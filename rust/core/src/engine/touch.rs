@@ -17,6 +17,16 @@ use crate::workload::code::TouchCode;
 use crate::workload::pattern::{Order, Pattern};
 use crate::workload::{Code, Cursor};
 
+/// Accesses of a touch through the machine's memory system.
+struct Row {
+    cpu: usize,
+    space: SpaceId,
+    access: Access,
+    is_stream: bool,
+    left: u64,
+    limit: Limit,
+}
+
 impl Run {
     /// Accesses memory until the touch is over or time is up.
     pub(super) fn touch(
@@ -52,11 +62,24 @@ impl Run {
         let mut failed = None;
         // Hits are paid for together: they change nothing but the time.
         while left > 0 && self.events < limit.events {
-            let vaddr = base + state.cursor.next(pattern) * unit;
+            let mut next = None;
+            if has_addresses {
+                let overlap = (!is_dependent).then_some(&mut state.overlap);
+                let row = Row { cpu, space, access: *access, is_stream, left, limit };
+                let (count, refused) = self.hits(row, overlap, || base + state.cursor.next(pattern) * unit);
+                left -= count;
+                next = refused;
+                if count > 0 && next.is_none() {
+                    break;
+                }
+            }
+            let (vaddr, known) = next.unwrap_or_else(|| (base + state.cursor.next(pattern) * unit, None));
+            let is_refused = known.is_some();
             left -= 1;
             self.events += 1;
             // Most pages are there, and the kernel has nothing to do.
-            let place = if let Some(pfn) = self.kernel.vm_mut().access_known(space, vaddr >> 12, *access) {
+            let known = known.or_else(|| self.kernel.vm_mut().access_known(space, vaddr >> 12, *access));
+            let place = if let Some(pfn) = known {
                 (pfn, 0)
             } else {
                 self.kernel.set_now(self.cpus[cpu].now + self.hit * hits);
@@ -75,7 +98,7 @@ impl Run {
             };
             if has_addresses {
                 let overlap = (!is_dependent).then_some((&mut state.overlap, is_stream));
-                self.refer(cpu, space, vaddr, *access, place, overlap)?;
+                self.refer(cpu, space, vaddr, *access, place, overlap, is_refused)?;
             } else {
                 hits += 1;
             }
@@ -92,6 +115,41 @@ impl Run {
             self.outcome::<()>(cpu, pid, Err(error))?;
         }
         Ok(if is_over { Step::Next } else { Step::Again })
+    }
+
+    /// Takes accesses as long as the kernel has nothing to do and they hit the first TLB and the first cache; what else ends a
+    /// touch ends it too. Returns how many, and the address of the one that is no such access, with its frame if it has one.
+    fn hits(
+        &mut self,
+        row: Row,
+        mut overlap: Option<&mut Overlap>,
+        mut next: impl FnMut() -> u64,
+    ) -> (u64, Option<(u64, Option<Pfn>)>) {
+        let Row { cpu, space, access, is_stream, left, limit } = row;
+        let reach = self.reach(cpu, limit);
+        let memory = self.memory.as_mut();
+        let Some(mut hits) = memory.and_then(|memory| memory.hits(cpu, space, access, is_stream)) else {
+            return (0, None);
+        };
+        let state = &mut self.cpus[cpu];
+        let (start, switched) = (state.now, state.switched);
+        let most = left.min(limit.events - self.events);
+        let (mut now, mut count, mut refused) = (start, 0, None);
+        while count < most && (now < reach || count == 0) {
+            let vaddr = next();
+            let known = self.kernel.vm_mut().access_known(space, vaddr >> 12, access);
+            let Some(time) = known.and_then(|pfn| hits.take(vaddr, pfn, overlap.as_deref_mut())) else {
+                refused = Some((vaddr, known));
+                break;
+            };
+            self.books.note_hit(now.saturating_sub(switched));
+            now += time;
+            count += 1;
+        }
+        drop(hits);
+        self.events += count;
+        state.pay(Account::User, now - start);
+        (count, refused)
     }
 
     fn pay_fault(&mut self, cpu: usize) {
@@ -112,9 +170,11 @@ impl Run {
         access: Access,
         place: (Pfn, u32),
         overlap: Option<(&mut Overlap, bool)>,
+        is_refused: bool,
     ) -> Result<(), RunError> {
         let Some(memory) = &mut self.memory else { return Ok(()) };
-        let paid = memory.access(&self.kernel, cpu, space, vaddr, access, place, overlap).map_err(RunError::Host)?;
+        let paid = memory.access(&self.kernel, cpu, space, vaddr, access, place, overlap, is_refused);
+        let paid = paid.map_err(RunError::Host)?;
         let state = &mut self.cpus[cpu];
         self.books.note(state.running, paid.causes, paid.stall, state.now.saturating_sub(state.switched));
         state.pay(Account::User, paid.user);

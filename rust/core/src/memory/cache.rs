@@ -4,7 +4,7 @@
 
 use super::config::{Inclusion, MachineConfig, WritePolicy};
 use super::geometry::Geometry;
-use super::lines::{Evicted, Filled, Known, LineArray, Slot};
+use super::lines::{Evicted, Filled, Known, KnownLines, LineArray, Slot};
 use super::prefetch::{self, Prefetcher};
 use super::stats::LevelStats;
 use crate::base::Rng;
@@ -116,6 +116,11 @@ impl Cache {
     #[inline(always)]
     pub fn use_known(&mut self, line: u64, known: Known, makes_dirty: bool) {
         self.lines.use_known(line, known, makes_dirty);
+    }
+
+    /// Its lines, to be found without a search, and its counters; nothing where no line can be.
+    pub fn known_lines(&mut self) -> Option<(KnownLines<'_, u64>, &mut LevelStats)> {
+        Some((self.lines.known_lines()?, &mut self.stats))
     }
 
     /// Makes a line clean, if it is there.

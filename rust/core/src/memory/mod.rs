@@ -23,4 +23,4 @@ pub mod tlb;
 pub use causes::{Cause, Causes};
 pub use config::MachineConfig;
 pub use geometry::Geometry;
-pub use hierarchy::{Mapping, MemorySystem, OutOfMemory, Outcome, PageRange, Reference};
+pub use hierarchy::{Hits, Mapping, MemorySystem, OutOfMemory, Outcome, PageRange, Reference};

@@ -5,7 +5,7 @@
 
 use super::config::{MachineConfig, PageSize};
 use super::geometry::Geometry;
-use super::lines::{Known, LineArray};
+use super::lines::{Known, KnownLines, LineArray};
 use super::page::Page;
 use super::stats::TlbStats;
 use crate::base::Rng;
@@ -180,6 +180,22 @@ impl Translation {
         tlb.stats.lookups += 1;
         tlb.pages.use_known(page, known, false);
         tlb.hit_cycles
+    }
+
+    /// The first TLB of data of a cpu, in the address space of its last reference: its pages, to be found without a search, its
+    /// counters, and the cycles of a hit.
+    pub fn known_pages(
+        &mut self,
+        cpu: usize,
+        size: PageSize,
+        asid: u32,
+    ) -> Option<(KnownLines<'_, Page>, &mut TlbStats, u64)> {
+        if self.asids[cpu] != Some(asid) {
+            return None;
+        }
+        let &tlb = self.paths[path_index(cpu, false, size)].tlbs.first()?;
+        let tlb = &mut self.tlbs[tlb];
+        Some((tlb.pages.known_lines()?, &mut tlb.stats, tlb.hit_cycles))
     }
 
     /// How often the address space of a cpu has changed.

@@ -68,6 +68,12 @@ impl Tracking {
         self.cpu = cpu;
     }
 
+    /// Another reference of the cpu and whose the last one was begins.
+    #[inline]
+    pub fn begin_again(&mut self) {
+        self.actor.now = (self.actor.now + 1).min(TIME_MAX);
+    }
+
     /// A demand or a read of a walk finds a line, or, with its last use, a line comes from the level inside that is here.
     #[inline]
     pub fn note_use(&mut self, at: usize, slot: Slot, used: Use) {

@@ -6,6 +6,7 @@
 
 mod coherence;
 mod hit;
+mod hits;
 mod levels;
 mod requests;
 #[cfg(test)]
@@ -23,6 +24,7 @@ use levels::Levels;
 use requests::Request;
 
 pub use super::page::PageRange;
+pub use hits::Hits;
 
 /// One piece of an access, within one line of the first cache on its path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,10 +148,22 @@ impl MemorySystem {
         reference: &Reference,
         mapping: &Mapping<'_, P>,
     ) -> Result<Outcome, OutOfMemory> {
-        let &Mapping { paddr: place, page_size, path } = mapping;
-        if let Some(outcome) = self.known_hit(reference, place, page_size) {
-            return Ok(outcome);
+        match self.known_hit(reference, mapping.paddr, mapping.page_size) {
+            Some(outcome) => Ok(outcome),
+            None => self.access_searched(reference, mapping),
         }
+    }
+
+    /// The same, of a reference that [`Hits::take`] has refused.
+    ///
+    /// # Errors
+    /// As of [`MemorySystem::access_mapped`].
+    pub fn access_searched<P: TablePath>(
+        &mut self,
+        reference: &Reference,
+        mapping: &Mapping<'_, P>,
+    ) -> Result<Outcome, OutOfMemory> {
+        let &Mapping { paddr: place, page_size, path } = mapping;
         let mut translated = self.look_up(reference, page_size);
         let paddr = self.back(place)?;
         if translated.walked && self.walker.is_some() {

@@ -180,6 +180,14 @@ impl<K: Key> LineArray<K> {
         self.last = Some(Last { key, slot: known.slot, is_dirty: makes_dirty });
     }
 
+    /// Its lines, to be used one after the other without a search; nothing in arrays where none can be known.
+    pub fn known_lines(&mut self) -> Option<KnownLines<'_, K>> {
+        match &mut self.lines {
+            Body::Lru(sets) => Some(KnownLines { sets, last: &mut self.last }),
+            Body::Other(_) => None,
+        }
+    }
+
     /// Puts a line in that is not there: into the lowest invalid way of its set, else in place of the policy's victim.
     #[inline]
     pub fn fill(&mut self, key: K, is_dirty: bool) -> Filled<K> {
@@ -209,6 +217,31 @@ impl<K: Key> LineArray<K> {
     pub fn clear(&mut self) {
         self.last = None;
         ask!(&mut self.lines, lines => lines.clear());
+    }
+}
+
+/// Lines of an array that are used in a row. [`KnownLines::end`] comes last.
+pub struct KnownLines<'a, K: Key> {
+    sets: &'a mut Sets<K, PackedLru>,
+    last: &'a mut Option<Last<K>>,
+}
+
+impl<K: Key> KnownLines<'_, K> {
+    /// Where a line is, if it is where it was found last. Changes nothing.
+    #[inline(always)]
+    pub fn known(&self, key: K) -> Option<Known> {
+        self.sets.known(key)
+    }
+
+    /// A line is used, and made dirty if asked to.
+    #[inline(always)]
+    pub fn touch(&mut self, known: Known, makes_dirty: bool) {
+        self.sets.touch(known.set, known.way, makes_dirty);
+    }
+
+    /// The last line that was used, where it is, and whether it was made dirty.
+    pub fn end(&mut self, key: K, slot: Slot, is_dirty: bool) {
+        *self.last = Some(Last { key, slot, is_dirty });
     }
 }
 
