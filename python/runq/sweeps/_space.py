@@ -18,6 +18,10 @@ Value = Any
 Where = str | Callable[[Mapping[str, Value]], object]
 
 
+# An axis may have a million values.
+_ENCODE = json.JSONEncoder(sort_keys=True).encode
+
+
 class Axes(NamedTuple):
     """Axes that move together: their paths, and a tuple of values for each step."""
 
@@ -192,9 +196,10 @@ def _once(name: str, values: Sequence[Value]) -> list[tuple[Value, ...]]:
     """The steps of an axis by itself, which has each value once."""
     seen: set[str] = set()
     for value in values:
-        if _key(value) in seen:
-            raise ConfigError(f"over.{name}", "must have each value once", _key(value))
-        seen.add(_key(value))
+        key = _key(value)
+        if key in seen:
+            raise ConfigError(f"over.{name}", "must have each value once", key)
+        seen.add(key)
     return [(value,) for value in values]
 
 
@@ -239,7 +244,7 @@ def _plain(path: str, value: Any) -> Value:
 
 
 def _key(value: Value) -> str:
-    return json.dumps(value, sort_keys=True)
+    return _ENCODE(value)
 
 
 def _product(parts: Sequence[Sequence[tuple[Value, ...]]]) -> Iterator[tuple[tuple[Value, ...], ...]]:
