@@ -126,13 +126,18 @@ impl Sets {
 /// The averages over sets where pages, so many from point to point, lie at random places.
 fn average(played: &play::Played, points: usize, pages: usize, places: u32, ways: usize) -> Vec<[f64; 2]> {
     let largest = 2 * EXTENT * ways + 16;
-    let odds: Vec<Vec<f64>> = (0..points).map(|point| binomial(point * pages, places.into(), largest)).collect();
+    // Few pages never share a set with many: most odds are none.
+    let odds = |point: usize| {
+        let odds = binomial(point * pages, places.into(), largest).into_iter().enumerate();
+        odds.filter(|&(_, odds)| odds != 0.0).collect::<Vec<_>>()
+    };
+    let odds: Vec<_> = (0..points).map(odds).collect();
     // Over the others first, then over the own.
     let mut over_others = vec![[0.0; 2]; (largest + 1) * points];
     for own in 0..=largest {
         for (point, odds) in odds.iter().enumerate() {
             let sum = &mut over_others[own * points + point];
-            for (others, odds) in odds.iter().enumerate() {
+            for &(others, odds) in odds {
                 let value = played.at(own, others);
                 sum[0] += odds * value[0];
                 sum[1] += odds * value[1];
@@ -141,7 +146,7 @@ fn average(played: &play::Played, points: usize, pages: usize, places: u32, ways
     }
     let mut table = vec![[0.0; 2]; points * points];
     for (point, odds) in odds.iter().enumerate() {
-        for (own, odds) in odds.iter().enumerate() {
+        for &(own, odds) in odds {
             for others in 0..points {
                 let value = over_others[own * points + others];
                 let sum = &mut table[point * points + others];
