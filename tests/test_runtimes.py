@@ -269,3 +269,15 @@ print((used() - before) / 400_000)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert float(done.stdout) < 300
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_join_by_name_waits_for_the_tasks_of_that_name_and_for_no_others(model: str) -> None:
+    named = [task(compute(2_000_000), name="some"), task(compute(1_000_000), name="some"), task(sleep(90_000_000))]
+    program = [*named, {"op": "measure", "name": "wait", "body": [{"op": "join", "name": "some"}]}, JOIN]
+    r = run(program, model=model, cpus=4)
+    assert r["wait"].count == 1
+    assert 1_500_000 < (r["wait"].max_ns or 0) < 50_000_000
+    assert r.makespan_ns > 90_000_000
+    again = [task(name="none"), JOIN, {"op": "join", "name": "none"}]
+    assert not run(again, model=model).deadlock

@@ -269,3 +269,9 @@ def test_a_model_is_a_part_of_a_scenario() -> None:
     tree = scenario_of(THREE).to_dict() | {"model": "rust"}
     with pytest.raises(ConfigError, match="model: must be one of"):
         runq.simulate(runq.Scenario.from_dict(tree))
+
+
+def test_workers_of_queues_are_an_error_and_not_ignored() -> None:
+    for model in ("go", "thread-pool", "event-loop-per-cpu", "work-stealing"):
+        with pytest.raises(runq.ConfigError, match=rf"model\.{model}\.queues\.[a-z-]+\.workers: unknown field"):
+            runq.simulate("fork-join", model={model: {"queues": {"workers": 3}}})

@@ -18,7 +18,7 @@ _LINES_SHOWN = 20
 def simulate_table(result: "SimulateResult") -> str:
     """What happened, how long it took, and where the time went."""
     parts = [_headline(result), *_outcome(result), *_measures(result), *_forks(result), *_faults(result)]
-    parts += [*_scheduling(result), *_misses(result), *_shared(result), *_log(result)]
+    parts += [*_dependencies(result), *_scheduling(result), *_misses(result), *_shared(result), *_log(result)]
     return "\n\n".join([*parts, _ledger(result), _footer(result)])
 
 
@@ -179,6 +179,16 @@ def _scheduling(result: "SimulateResult") -> list[str]:
         f"address space, {row.tlb_flushes:,} with a flush), {row.migrations:,} migrations, {row.ticks:,} ticks\n"
         f"wait for a cpu: {latency}; fairness {row.fairness:.4f}"
     ]
+
+
+def _dependencies(result: "SimulateResult") -> list[str]:
+    header = ("calls to", "calls", "failed", "attempts", "timeouts", "refused", "p50", "p99", "used")
+    rows = []
+    for name, row in result.dependencies.items():
+        counts = (row.calls, row.failed, row.attempts, row.timeouts, row.refused)
+        times = (time_text(row.latency.p50_ns), time_text(row.latency.p99_ns))
+        rows.append((name, *(f"{count:,}" for count in counts), *times, f"{100 * row.utilization:.1f} %"))
+    return [table(header, rows)] if rows else []
 
 
 def _misses(result: "SimulateResult") -> list[str]:

@@ -139,6 +139,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
         kernel: what the kernel does differently.
         locks: locks by their names; those that are not here are as programs use them.
         channels: channels by their names; those that are not here are pipes.
+        dependencies: what the op `call` calls, by name: tables as the `dependency` of a service.
         memory: `none` charges faults and calls; `addresses` sends every access through TLBs, page walks and caches;
             `footprint` goes by working sets and what of them survives a switch.
         model: what its tasks are: the name of a model, or a table of that name with what is to be other than usual;
@@ -152,6 +153,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
     kernel: KernelChoices = KernelChoices()
     locks: dict[str, LockSpec] = {}
     channels: dict[str, ChannelSpec] = {}
+    dependencies: dict[str, dict[str, Any]] = {}
     memory: Literal["none", "addresses", "footprint"] = "none"
     model: str | dict[str, dict[str, Any]] | None = None
     until_ns: float | None = None
@@ -276,7 +278,7 @@ def _element(node: Any, step: str, path: str) -> Any:
 
 
 def _toml_lines(tree: dict[str, Any]) -> Iterable[str]:
-    named = ("locks", "channels")
+    named = ("locks", "channels", "dependencies")
     tables = ("kernel", *named, "processes")
     for key, value in tree.items():
         if key not in tables:

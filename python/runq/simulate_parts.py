@@ -4,6 +4,7 @@ import msgspec
 
 __all__ = [
     "Channel",
+    "DependencyCalls",
     "Fork",
     "KernelMisses",
     "Latency",
@@ -140,6 +141,52 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     in_flight_peak: int
     throughput_per_s: float
     latency: Latency
+
+
+class DependencyCalls(msgspec.Struct, frozen=True, kw_only=True):
+    """Calls of a dependency. `calls == answered + failed`, but for those that were under way at the end.
+
+    Attributes:
+        calls: how many the programs made.
+        answered: how many got an answer.
+        failed: how many gave up, for one of the next four reasons.
+        failed_retries: all attempts had failed.
+        failed_budget: the budget had no retry left.
+        failed_deadline: the deadline had passed.
+        failed_breaker: the breaker was open.
+        attempts: requests that were sent.
+        retries: of these, those after a failure.
+        timeouts: attempts that took too long.
+        refused: attempts that the dependency had no room for.
+        late: answers that nobody waited for any longer.
+        expired: requests that the dependency dropped since nobody waited for them.
+        breaker_openings: how often a breaker opened.
+        latency: of calls, from the beginning to the answer or to giving up.
+        mean_wait_ns: how long requests waited there for a server.
+        mean_service_ns: how long they were served.
+        utilization: the part of the time of its servers that they served.
+        queue_peak: how many waited there at a time.
+    """
+
+    calls: int
+    answered: int
+    failed: int
+    failed_retries: int
+    failed_budget: int
+    failed_deadline: int
+    failed_breaker: int
+    attempts: int
+    retries: int
+    timeouts: int
+    refused: int
+    late: int
+    expired: int
+    breaker_openings: int
+    latency: Latency
+    mean_wait_ns: float
+    mean_service_ns: float
+    utilization: float
+    queue_peak: int
 
 
 class Runtime(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,6 +11,7 @@ from runq.machine import Machine
 from runq.scenario import Scenario
 from runq.simulate_parts import (
     Channel,
+    DependencyCalls,
     Fork,
     Latency,
     Load,
@@ -34,6 +35,7 @@ from runq.threads import Threads
 
 __all__ = [
     "Channel",
+    "DependencyCalls",
     "Fork",
     "Latency",
     "Load",
@@ -82,6 +84,7 @@ class _Tree(msgspec.Struct, frozen=True, kw_only=True):
     races: Races | None = None
     tasks: Latency | None = None
     loads: list[Load] = []
+    dependencies: dict[str, DependencyCalls] = {}
     runtime: Runtime | None = None
     log: list[LogLine]
     digest: str
@@ -109,6 +112,7 @@ class SimulateResult(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         races: races on shared variables; None where they were not looked for.
         tasks: of all `task` ops and requests: from when each was made, or arrived, to its end.
         loads: requests of each `serve` op.
+        dependencies: calls of each dependency, by name.
         runtime: what the runtime of the tasks did, if the model has one.
         events: what happened to tasks and workers, as columns; None where events were not kept.
         deadlock: threads that wait for ever, up to 20 of them: those in a cycle of locks, and all once nothing happens.
@@ -141,6 +145,7 @@ class SimulateResult(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     races: Races | None
     tasks: Latency | None
     loads: tuple[Load, ...]
+    dependencies: dict[str, DependencyCalls]
     runtime: Runtime | None
     events: Events | None
     deadlock: tuple[Stuck, ...]
@@ -210,7 +215,7 @@ class SimulateResult(msgspec.Struct, frozen=True, kw_only=True, eq=False):
             tree |= {"variables": self.variables, "line_transfers": self.line_transfers}
         if self.races is not None:
             tree["races"] = msgspec.to_builtins(self.races)
-        for name in ("tasks", "loads", "runtime"):
+        for name in ("tasks", "loads", "dependencies", "runtime"):
             if value := getattr(self, name):
                 tree[name] = msgspec.to_builtins(value)
         if self.events is not None:
@@ -269,6 +274,7 @@ def result_of(done: "_core.Simulated", scenario: Scenario, machine: Machine, see
         races=tree.races,
         tasks=tree.tasks,
         loads=tuple(tree.loads),
+        dependencies=tree.dependencies,
         runtime=tree.runtime,
         events=None if done.events is None else Events(done.events),
         deadlock=tuple(tree.deadlock),

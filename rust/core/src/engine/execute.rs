@@ -49,10 +49,14 @@ impl Run {
     /// Runs the program of a thread or a task on a cpu.
     pub(super) fn execute(&mut self, cpu: usize, tid: Tid, limit: Limit) -> Result<Ran, RunError> {
         let code = Arc::clone(&self.code);
+        let counts = self.counts_operations(tid);
         while self.cpus[cpu].now < self.reach(cpu, limit) && self.events < limit.events {
             self.kernel.set_now(self.cpus[cpu].now);
             self.kernel.set_caller(cpu);
             let instruction = &code.instructions[self.tasks[tid.index()].next as usize];
+            if counts && !self.may_operate(tid, instruction) {
+                return Ok(Ran::Yields);
+            }
             // A touch counts its accesses, and makes at least one.
             self.events += u64::from(!matches!(instruction, Instruction::Touch(_)));
             let step = self.instruction(cpu, tid, &code, instruction, limit)?;
@@ -102,6 +106,7 @@ impl Run {
             Instruction::Sleep(time) => self.sleep_for(cpu, tid, *time),
             Instruction::Io(time) => self.wait_outside(cpu, tid, *time, Outside::Io),
             Instruction::Block(time) => self.wait_outside(cpu, tid, *time, Outside::Block),
+            Instruction::Call(op) => return Ok(self.call_dependency(cpu, tid, *op)),
             Instruction::Thread(index) => return self.make_thread(cpu, tid, *index),
             Instruction::Accept { load, end } => return self.accept(cpu, tid, *load, *end),
             Instruction::Complete(load) => self.complete(cpu, tid, *load),
@@ -348,6 +353,9 @@ impl Run {
                 Ok(Step::Next)
             }
         };
+        if self.tasks_are_processes() {
+            self.name_process(tid, before, name);
+        }
         self.note_task(cpu, tid, before);
         step
     }

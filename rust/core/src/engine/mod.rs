@@ -10,6 +10,7 @@
 mod addresses;
 mod asids;
 mod books;
+mod calls;
 mod channels;
 mod cpu;
 mod dispatch;

@@ -170,10 +170,11 @@ impl Run {
     pub(super) fn describe_wait(&self, wait: Wait) -> String {
         let name = |names: &[String], index: u32| names.get(index as usize).cloned().unwrap_or_default();
         match wait {
-            Wait::Nothing | Wait::Mounted | Wait::Work | Wait::Poll => "nothing".to_owned(),
+            Wait::Nothing | Wait::Over | Wait::Mounted | Wait::Work | Wait::Poll => "nothing".to_owned(),
             Wait::Time => "a time".to_owned(),
             Wait::Block => "the end of a call".to_owned(),
             Wait::Input => "input".to_owned(),
+            Wait::Call(index) => format!("dependency {}", self.calls.name(index)),
             Wait::Request(_) => "a request".to_owned(),
             Wait::Child | Wait::Vfork => "a child".to_owned(),
             Wait::Join(None) => "the threads that it made".to_owned(),

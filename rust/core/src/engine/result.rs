@@ -112,6 +112,10 @@ impl Run {
             let rows = self.loads.iter().zip(&self.code.loads).map(|(load, code)| load.summary(&code.name));
             tree["loads"] = rows.collect();
         }
+        let dependencies = self.calls.rows(elapsed);
+        if !dependencies.is_empty() {
+            tree["dependencies"] = dependencies.into();
+        }
         if let Some(runtime) = self.runtime.as_ref().or(self.ended_runtime.as_ref()) {
             tree["runtime"] = runtime.summary();
         }

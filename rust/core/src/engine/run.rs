@@ -2,6 +2,7 @@
 
 use super::addresses::Addresses;
 use super::books::Books;
+use super::calls::Calls;
 use super::channels::{Channel, channels};
 use super::cpu::{Cpu, Limit};
 use super::error::RunError;
@@ -107,6 +108,8 @@ pub struct Run {
     pub(super) events: u64,
     events_max: u64,
     pub(super) loads: Vec<Requests>,
+    /// Dependencies, and who calls them.
+    pub(super) calls: Calls,
     /// By who accepted it: a request that has no task yet, its load, and when it arrived.
     pub(super) accepted: BTreeMap<Tid, (u32, Picos)>,
     /// Who answers requests, and of which load.
@@ -182,6 +185,7 @@ impl Run {
             None => list.collect(),
         };
         let loads = Requests::all(&code, seed)?;
+        let calls = Calls::new(&scenario, &code, seed)?;
         let kernel_options = KernelOptions { seed, ..scenario.kernel.clone() };
         let kernel = Kernel::new(&machine, &kernel_options).map_err(KernelError::Exhausted)?;
         let mut starts: Vec<Start> = scenario
@@ -235,6 +239,7 @@ impl Run {
             events_max: options.events_max,
             entries,
             loads,
+            calls,
             accepted: BTreeMap::new(),
             answering: NumberMap::default(),
             makes_task: None,
@@ -398,7 +403,9 @@ impl Run {
     pub(super) fn next_event(&self) -> Option<Picos> {
         let sleeper = self.sleepers.peek().map(|&Reverse((time, _, _))| time);
         let start = self.starts.last().map(|start| start.time);
-        sleeper.into_iter().chain(start).min()
+        // What happens at dependencies is of interest while there is anybody who could call.
+        let call = self.calls.next_event().filter(|_| self.alive > 0);
+        sleeper.into_iter().chain(start).chain(call).min()
     }
 
     /// Starts processes whose time has come before any cpu has done anything else.
@@ -439,6 +446,7 @@ impl Run {
 
     /// Lets everything happen that is due at a time.
     fn wake_due(&mut self, time: Picos) {
+        self.serve_due(time);
         while self.starts.last().is_some_and(|start| start.time <= time) {
             self.start_next();
         }

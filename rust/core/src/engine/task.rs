@@ -72,6 +72,8 @@ pub(super) struct VisitState {
 pub(super) enum Wait {
     /// Nothing: it runs or could.
     Nothing,
+    /// Nothing any more: it could run, and has not since. Said of tasks whose operations are counted.
+    Over,
     /// A child that ends.
     Child,
     /// A child of vfork that ends or calls exec.
@@ -104,6 +106,8 @@ pub(super) enum Wait {
     Input,
     /// The next request of a load.
     Request(u32),
+    /// The answer of a dependency.
+    Call(u32),
 }
 
 impl Task {

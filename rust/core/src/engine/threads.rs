@@ -1,7 +1,7 @@
 //! Threads come and go: made by processes and by threads, ended by their programs, by their process, or from outside.
 
 use super::event_log::EventKind;
-use super::loads::task_stream;
+use super::loads::{task_number, task_stream};
 use super::races::Object;
 use super::run::Run;
 use super::task::{Task, Wait};
@@ -126,6 +126,33 @@ impl Run {
             self.end_from_outside(tid, cpu, now);
         }
         self.named.retain(|&(owner, _), _| owner != pid);
+        if let Some(parent) = parent {
+            self.announce_process(cpu, parent, group.first);
+        }
+    }
+
+    /// Gives a process that was just made as a task the name of that, if there is one: who joins the name waits for its end.
+    pub(super) fn name_process(&mut self, maker: Tid, before: usize, name: Option<u32>) {
+        let (Some(name), true) = (name, before < self.threads.len()) else { return };
+        self.threads[before].name = name;
+        self.named.entry((self.threads[maker.index()].pid, name)).or_default().alive += 1;
+    }
+
+    /// A process has ended, which may have been a task with a name: who waited for that goes on.
+    fn announce_process(&mut self, cpu: usize, parent: Pid, first: Tid) {
+        let name = self.threads[first.index()].name;
+        let is_task = task_number(&self.threads[first.index()]).is_some();
+        let Some(named) = self.named.get_mut(&(parent, name)).filter(|_| is_task) else { return };
+        named.alive -= 1;
+        if named.alive > 0 {
+            return;
+        }
+        for waiting in std::mem::take(&mut named.waiting) {
+            self.acquired(waiting, Object::Children(parent));
+            if self.threads[waiting.index()].state == State::Waiting {
+                self.wake_for_free(waiting, self.cpus[cpu].now, Some(cpu));
+            }
+        }
     }
 
     /// Ends all threads of a process but the one that runs, which is its first from now on.
@@ -182,6 +209,7 @@ impl Run {
 
     fn terminate(&mut self, tid: Tid, now: Picos) {
         self.leave_locks(tid, now);
+        self.calls.forget(tid);
         // Its own cpu may be ahead of the one that ends it.
         let now = now.max(self.threads[tid.index()].since);
         self.log_task(EventKind::End, tid, now, None);

@@ -6,11 +6,8 @@ use super::per_slot::{PerSlot, PerSlotConfig};
 use super::work_stealing::{WorkStealing, WorkStealingConfig};
 use crate::base::ConfigError;
 use crate::memory::config::from_tree;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-
-/// The most slots of a runtime.
-pub const WORKERS_MAX: u32 = 4096;
 
 /// A discipline with its numbers: `{"work-stealing": {"steal": "one"}}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,15 +51,6 @@ impl RuntimeConfig {
         Ok(config)
     }
 
-    /// Reads a runtime as [`from_value`](Self::from_value) does, where serde asks for one.
-    ///
-    /// # Errors
-    /// As there.
-    pub fn by_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let tree = Value::deserialize(deserializer)?;
-        Self::from_value("runtime", tree).map_err(serde::de::Error::custom)
-    }
-
     /// Holds the rules.
     ///
     /// # Errors
@@ -70,19 +58,9 @@ impl RuntimeConfig {
     pub fn check(&self) -> Result<(), ConfigError> {
         match self {
             Self::Fifo(config) => config.check(),
-            Self::PerSlot(config) => config.check(),
+            Self::PerSlot(_) => Ok(()),
             Self::WorkStealing(config) => config.check(),
         }
-    }
-
-    /// Slots on a machine with so many cpus.
-    pub fn workers(&self, cpus: u32) -> u32 {
-        let workers = match self {
-            Self::Fifo(config) => config.workers,
-            Self::PerSlot(config) => config.workers,
-            Self::WorkStealing(config) => config.workers,
-        };
-        workers.unwrap_or(cpus)
     }
 
     /// Empty queues for so many slots, with the random numbers of a seed.
@@ -118,11 +96,6 @@ fn changed(preset: &WorkStealingConfig, changes: &Value) -> Value {
     tree
 }
 
-/// A number of slots, if any.
-pub(super) fn some_workers(path: &str, workers: Option<u32>) -> Result<(), ConfigError> {
-    workers.map_or(Ok(()), |workers| in_range(path, workers, 1, WORKERS_MAX))
-}
-
 /// A number between two others, both of which are allowed.
 pub(super) fn in_range(path: &str, value: u32, least: u32, most: u32) -> Result<(), ConfigError> {
     if (least..=most).contains(&value) {
@@ -144,8 +117,8 @@ mod tests {
     fn names_alone_and_tables_are_read() {
         assert_eq!(read(json!("fifo")), Ok(RuntimeConfig::Fifo(FifoConfig::default())));
         assert_eq!(read(json!("go")), Ok(RuntimeConfig::WorkStealing(WorkStealingConfig::go())));
-        let four = WorkStealingConfig { workers: Some(4), ..WorkStealingConfig::tokio() };
-        assert_eq!(read(json!({"tokio": {"workers": 4}})), Ok(RuntimeConfig::WorkStealing(four)));
+        let four = WorkStealingConfig { shared_batch: 4, ..WorkStealingConfig::tokio() };
+        assert_eq!(read(json!({"tokio": {"shared_batch": 4}})), Ok(RuntimeConfig::WorkStealing(four)));
         for name in ["fifo", "per-slot", "work-stealing", "go", "tokio", "java", "java-21"] {
             let config = read(json!(name)).unwrap();
             assert_eq!(read(serde_json::to_value(&config).unwrap()), Ok(config), "{name}");
@@ -160,7 +133,6 @@ mod tests {
                 "runtime: must be one of fifo, per-slot, work-stealing, go, tokio, java, java-21, got \"rust\"",
             ),
             (json!({"fifo": {"capacity": 0}}), "runtime.fifo.capacity: must be at least 1, got 0"),
-            (json!({"per-slot": {"workers": 5000}}), "runtime.per-slot.workers: must be 1 to 4096, got 5000"),
             (json!({"go": {"steal": "two"}}), "runtime.go.steal: must be one of half, one, got \"two\""),
             (json!({"go": {"steal_rounds": 0}}), "runtime.go.steal_rounds: must be 1 to 64, got 0"),
             (json!({"java": 3}), "runtime.java: must be a table, got 3"),
@@ -169,6 +141,6 @@ mod tests {
             assert_eq!(read(tree), Err(message.to_owned()));
         }
         let message = read(json!({"tokio": {"steel": 1}})).unwrap_err();
-        assert!(message.starts_with("runtime.tokio.steel: unknown field, expected one of workers, "), "{message}");
+        assert!(message.starts_with("runtime.tokio.steel: unknown field, expected one of local_queue, "), "{message}");
     }
 }

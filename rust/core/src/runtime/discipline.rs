@@ -107,6 +107,12 @@ pub trait Discipline: std::fmt::Debug + Send {
     /// The task that a slot runs has run for so long since `next` gave it out. Some disciplines adapt to it.
     fn polled(&mut self, _slot: Slot, _time: Picos) {}
 
+    /// What a slot ran has done all that it may in one go: nothing runs as a part of it any more. What would have goes
+    /// behind others.
+    fn exhaust(&mut self, _slot: Slot) -> Pushed {
+        Pushed::default()
+    }
+
     /// Whether a slot has tasks of its own that wait.
     fn has_work(&self, slot: Slot) -> bool;
 

@@ -14,8 +14,6 @@ use std::collections::VecDeque;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct FifoConfig {
-    /// Slots: the cpus of the machine if nothing is said.
-    pub workers: Option<u32>,
     /// New tasks that may wait; without a limit if nothing is said. Tasks that have begun always find room.
     pub capacity: Option<u32>,
 }
@@ -26,7 +24,6 @@ impl FifoConfig {
     /// # Errors
     /// The first that is broken.
     pub fn check(&self) -> Result<(), ConfigError> {
-        super::config::some_workers("workers", self.workers)?;
         if self.capacity == Some(0) { Err(ConfigError::new("capacity", "must be at least 1", 0)) } else { Ok(()) }
     }
 }

@@ -107,6 +107,9 @@ impl Model {
         if self.tasks_max == 0 {
             return Err(ConfigError::new("tasks_max", "must be at least 1", 0));
         }
+        if self.operations_max == Some(0) {
+            return Err(ConfigError::new("operations_max", "must be at least 1", 0));
+        }
         let below = |error: ConfigError| ConfigError { path: format!("queues.{}", error.path), ..error };
         self.queues.check().map_err(below)
     }
@@ -164,6 +167,10 @@ pub struct Model {
     /// After which time the monitor makes a task give way; never if absent.
     #[serde(default)]
     pub preempt_after_ns: Option<Picos>,
+    /// Operations that could wait and do not, after which a task has to give way; without a limit if absent. What runs as a
+    /// part of the task before it shares those with it (Tokio's cooperative budget).
+    #[serde(default)]
+    pub operations_max: Option<u32>,
     /// The queues.
     pub queues: RuntimeConfig,
     /// What steps cost.

@@ -5,28 +5,14 @@
 
 use super::discipline::{Discipline, Next, Push, Pushed, Slot, Status};
 use super::slots::{Slots, Wakes};
-use crate::base::ConfigError;
 use crate::kernel::Tid;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
-/// The choices of queues by slot.
+/// The choices of queues by slot: there are none.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct PerSlotConfig {
-    /// Slots: the cpus of the machine if nothing is said.
-    pub workers: Option<u32>,
-}
-
-impl PerSlotConfig {
-    /// Holds the rules.
-    ///
-    /// # Errors
-    /// The first that is broken.
-    pub fn check(&self) -> Result<(), ConfigError> {
-        super::config::some_workers("workers", self.workers)
-    }
-}
+pub struct PerSlotConfig {}
 
 /// The home of a task that has not come yet.
 const NOWHERE: Slot = Slot(u16::MAX);

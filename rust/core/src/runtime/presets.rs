@@ -59,6 +59,7 @@ impl Model {
             poll_interval: 1,
             hand_off: HandOff::None,
             preempt_after_ns: None,
+            operations_max: None,
             queues: RuntimeConfig::Fifo(FifoConfig::default()),
             costs: TaskCosts::default(),
             memory: TaskMemory {
@@ -190,6 +191,7 @@ impl Model {
             name: "tokio".into(),
             tasks: TaskKind::User,
             poll_interval: 61,
+            operations_max: Some(128),
             queues: RuntimeConfig::WorkStealing(WorkStealingConfig::tokio()),
             costs,
             memory,
@@ -241,6 +243,7 @@ impl Model {
     pub fn work_stealing() -> Self {
         Self {
             name: "work-stealing".into(),
+            operations_max: None,
             queues: RuntimeConfig::WorkStealing(WorkStealingConfig::default()),
             ..Self::tokio()
         }

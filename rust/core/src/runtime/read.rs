@@ -86,5 +86,7 @@ mod tests {
         assert_eq!(read(json!({"go": {"workers": 0}})), "model.go.workers: must be 1 to 4096, got 0");
         assert_eq!(read(json!({"go": 3})), "model.go: must be a table, got 3");
         assert!(read(json!({"go": {"worker": 3}})).starts_with("model.go.worker: unknown field"));
+        let queues = read(json!({"go": {"queues": {"workers": 3}}}));
+        assert!(queues.starts_with("model.go.queues.work-stealing.workers: unknown field"), "{queues}");
     }
 }

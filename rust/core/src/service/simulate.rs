@@ -156,7 +156,7 @@ impl Simulation {
         Ok(Self {
             load: ArrivalTimes::new(&config.load, "load", seed, 0)?,
             caller: Caller::new(&config.client, seed, 0),
-            station: Station::new(&config.dependency, "dependency", seed)?,
+            station: Station::new(&config.dependency, "dependency", seed, 0)?,
             cache: config.cache.as_ref().map(|cache| Cache::new(cache, keys.count, seed)),
             versions: vec![0; keys.count as usize],
             network: config.dependency.network_ns.sampler("dependency.network_ns")?,

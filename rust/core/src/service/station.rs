@@ -126,18 +126,18 @@ pub struct StationStats {
 }
 
 impl Station {
-    /// An idle station of a checked configuration.
+    /// An idle station of a configuration. `index` tells apart the random numbers of stations.
     ///
     /// # Errors
     /// A service time that is none.
-    pub fn new(config: &StationConfig, path: &str, seed: u64) -> Result<Self, ConfigError> {
+    pub fn new(config: &StationConfig, path: &str, seed: u64, index: u64) -> Result<Self, ConfigError> {
         config.check(path)?;
         Ok(Self {
             servers: config.servers,
             queue_max: config.queue_max as usize,
             drops_expired: config.drops_expired,
             service: config.service_ns.sampler(&format!("{path}.service_ns"))?,
-            draws: Rng::stream(seed, "service.times", 0),
+            draws: Rng::stream(seed, "service.times", index),
             busy: 0,
             queue: VecDeque::new(),
             slowdown: 1.0,
@@ -222,7 +222,7 @@ mod tests {
     use super::*;
 
     fn station(json: &str) -> Station {
-        Station::new(&serde_json::from_str(json).unwrap(), "dependency", 1).unwrap()
+        Station::new(&serde_json::from_str(json).unwrap(), "dependency", 1, 0).unwrap()
     }
 
     fn ticket(id: u32, arrived: u64, expires: u64) -> Ticket {

@@ -7,6 +7,7 @@ use super::pattern::Pattern;
 use super::sharing::{ShareCode, Variable};
 use crate::base::Picos;
 use crate::vm::address_space::{Access, Permissions};
+use serde_json::Value;
 
 /// Where in the code something begins.
 pub type Address = u32;
@@ -33,6 +34,8 @@ pub enum Instruction {
     Io(Time),
     /// Waits in a system call that takes its thread along.
     Block(Time),
+    /// Calls a dependency: an index into [`Code::calls`].
+    Call(u32),
     /// Makes a region.
     Mmap(Mmap),
     /// Removes a part of a region.
@@ -164,6 +167,18 @@ pub struct LoadCode {
     pub path: String,
 }
 
+/// A call to a dependency. Whether there is one, and what the policy says, is the engine's to check: services know programs,
+/// not the other way round.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CallCode {
+    /// The name of the dependency.
+    pub to: String,
+    /// What is done about slow and failed calls.
+    pub policy: Option<Value>,
+    /// Its path, for errors.
+    pub path: String,
+}
+
 /// What a scheduler is told of a thread; what is absent is as it is of who makes it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Attributes {
@@ -235,6 +250,8 @@ pub struct Code {
     pub orders: Vec<Address>,
     /// What `Accept` and `Complete` refer to.
     pub loads: Vec<LoadCode>,
+    /// What `Call` refers to.
+    pub calls: Vec<CallCode>,
     /// What `Thread` refers to.
     pub threads: Vec<ThreadCode>,
     /// Names of what is measured, in order of first mention.

@@ -1,7 +1,7 @@
 //! From ops to code. All rules that an op has to keep are held here.
 
 use super::code::{
-    Address, Attributes, ChildKind, Code, Instruction, LoadCode, Mmap, Range, ThreadCode, Time, TouchCode,
+    Address, Attributes, CallCode, ChildKind, Code, Instruction, LoadCode, Mmap, Range, ThreadCode, Time, TouchCode,
 };
 use super::distribution::Duration;
 use super::locks::LockUse;
@@ -143,6 +143,11 @@ impl Compiler<'_> {
             Op::Block { ns } => {
                 let time = self.time(ns, path)?;
                 self.emit(Instruction::Block(time))
+            }
+            Op::Call { to, policy } => {
+                let (to, policy) = (to.clone(), policy.clone());
+                self.code.calls.push(CallCode { to, policy, path: path.to_owned() });
+                self.emit(Instruction::Call(index(self.code.calls.len() - 1)))
             }
             Op::Mmap { region, size, page_size, permissions, shared, address } => {
                 check_region(path, region)?;

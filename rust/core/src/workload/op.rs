@@ -6,6 +6,7 @@ use crate::base::Picos;
 use crate::memory::config::{PageSize, Size};
 use crate::vm::address_space::Access;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// One step of a program.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -36,6 +37,14 @@ pub enum Op {
     Block {
         /// How long.
         ns: Duration,
+    },
+    /// Calls a dependency of the scenario and waits for its answer as `io` waits, or until it gives up.
+    Call {
+        /// Its name.
+        to: String,
+        /// What it does about slow and failed calls, as services have it: nothing if absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        policy: Option<Value>,
     },
     /// Makes a region.
     Mmap {

@@ -9,6 +9,7 @@ use crate::base::{ConfigError, Picos};
 use crate::kernel::KernelOptions;
 use crate::runtime::Model;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// How exactly memory is simulated.
@@ -86,6 +87,9 @@ pub struct Scenario {
     /// Channels by their names; those that are not here are pipes.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub channels: BTreeMap<String, ChannelSpec>,
+    /// What programs call, by name: stations as services have them, which the engine reads.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub dependencies: BTreeMap<String, Value>,
     /// How exactly memory is simulated.
     #[serde(default)]
     pub memory: Fidelity,

@@ -99,6 +99,9 @@ impl Run {
                     return Ok(false);
                 }
                 self.log_task(EventKind::Park, task, self.cpus[cpu].now, None);
+                if !matches!(waits, Wait::Call(_) | Wait::Request(_)) {
+                    self.give_operation_back(id);
+                }
                 self.unmount(cpu, id, State::Waiting);
             }
         }
@@ -141,6 +144,11 @@ impl Run {
         {
             carrier.since_poll = 0;
             self.expire(cpu, Some(slot));
+        }
+        let runtime = self.runtime();
+        if runtime.model.operations_max.is_some() && runtime.carriers[id as usize].operations == 0 {
+            let pushed = runtime.discipline.exhaust(slot);
+            self.pay_push(cpu, pushed);
         }
         let runtime = self.runtime();
         let next = runtime.discipline.next(slot);
@@ -232,6 +240,7 @@ impl Run {
     fn park_carrier(&mut self, cpu: usize, id: CarrierId) {
         let block = self.machine.kernel.switch.block_ns;
         let futex = self.machine.kernel.sync.futex_wait_ns;
+        let is_awaited = self.calls.awaited > 0;
         let runtime = self.runtime();
         let is_bound = runtime.model.is_bound;
         let carrier = &mut runtime.carriers[id as usize];
@@ -241,13 +250,16 @@ impl Run {
             runtime.slots[slot.index()].carrier = None;
         }
         let thread = carrier.tid;
-        let is_poller = runtime.model.poller == Poller::Carrier && runtime.poller.is_none() && !runtime.due.is_empty();
+        let waits = !runtime.due.is_empty() || is_awaited;
+        let is_poller = runtime.model.poller == Poller::Carrier && runtime.poller.is_none() && waits;
         let call = if is_poller { runtime.model.costs.poll_ns } else { futex };
         if is_poller {
             let until = runtime.due.first().unwrap_or(Picos::NEVER);
             runtime.poller = Some((thread, until));
             self.tasks[thread.index()].waits = Wait::Poll;
-            self.sleep_until(thread, until);
+            if until < Picos::NEVER {
+                self.sleep_until(thread, until);
+            }
         } else {
             runtime.parked.push(id);
             self.tasks[thread.index()].waits = Wait::Work;

@@ -9,6 +9,7 @@ mod carry;
 mod due;
 mod look;
 mod mount;
+mod operations;
 mod poll;
 mod ready;
 mod report;
@@ -43,6 +44,8 @@ struct Carrier {
     has_spun: bool,
     /// Its task is to give way.
     is_preempted: bool,
+    /// Operations that its task may still do without waiting.
+    operations: u32,
 }
 
 /// What the monitor remembers of a slot.

@@ -82,6 +82,7 @@ impl Run {
         (carrier.mounted, carrier.has_spun) = (Some(task), false);
         let carrier = carrier.tid;
         runtime.slots[slot.index()].turn += u64::from(!inherits_slice);
+        self.count_operations(id, task, inherits_slice);
         let waited = now.saturating_sub(self.threads[task.index()].since);
         let runtime = self.runtime();
         runtime.report.waits.note(waited);

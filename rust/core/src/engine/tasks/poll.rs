@@ -41,6 +41,18 @@ impl Run {
         }
     }
 
+    /// What a task waits for has come at a time, which nobody knew before: who looks after input learns of it.
+    pub(in crate::engine) fn input_has_come(&mut self, task: Tid, time: Picos) {
+        let runtime = self.runtime();
+        runtime.due.push(time, task);
+        if let Some((poller, until)) = runtime.poller
+            && time < until
+        {
+            runtime.poller = Some((poller, time));
+            self.sleep_until(poller, time);
+        }
+    }
+
     /// Whether a thread still waits for time and input up to a time.
     pub(in crate::engine) fn poll_is_due(&mut self, thread: Tid, time: Picos) -> bool {
         let Some(runtime) = self.runtime.as_mut().filter(|runtime| runtime.poller == Some((thread, time))) else {
@@ -62,7 +74,7 @@ impl Run {
             self.events += 1;
             let is_due = match self.tasks[task.index()].waits {
                 Wait::Request(load) => self.request_is_due(task, load, now),
-                waits => matches!(waits, Wait::Time | Wait::Input),
+                waits => matches!(waits, Wait::Time | Wait::Input | Wait::Call(_)),
             };
             if is_due && self.threads[task.index()].is_alive() {
                 self.ready(cpu, task);

@@ -6,7 +6,7 @@ use crate::engine::event_log::EventKind;
 use crate::engine::run::Run;
 use crate::engine::task::{Task, Wait};
 use crate::kernel::{Account, Role, State, Thread, Tid};
-use crate::runtime::{Push, RuntimeConfig, Slot, Status};
+use crate::runtime::{Push, Pushed, RuntimeConfig, Slot, Status};
 
 /// Bytes of a page.
 const PAGE: u64 = 4096;
@@ -96,7 +96,8 @@ impl Run {
     pub(in crate::engine) fn ready(&mut self, cpu: usize, task: Tid) {
         let cost = self.runtime().model.costs.ready_ns;
         self.cpus[cpu].pay(Account::Runtime, cost);
-        self.tasks[task.index()].waits = Wait::Nothing;
+        let counts = self.runtime().model.operations_max.is_some();
+        self.tasks[task.index()].waits = if counts { Wait::Over } else { Wait::Nothing };
         let now = self.cpus[cpu].now;
         self.log_task(EventKind::Unpark, task, now, Some(cpu));
         self.set_state(task, State::Ready, now);
@@ -106,8 +107,14 @@ impl Run {
 
     /// Puts a task that can run into a queue. Returns whether that is full.
     pub(super) fn push(&mut self, cpu: usize, task: Tid, by: Option<Slot>, how: Push) -> bool {
+        let pushed = self.runtime().discipline.push(task, by, how);
+        self.pay_push(cpu, pushed);
+        pushed.is_full
+    }
+
+    /// Pays for what a push took, and wakes a carrier if it says so.
+    pub(super) fn pay_push(&mut self, cpu: usize, pushed: Pushed) {
         let runtime = self.runtime();
-        let pushed = runtime.discipline.push(task, by, how);
         let costs = &runtime.model.costs;
         let mut time = if pushed.is_global { costs.global_ns } else { Picos::ZERO };
         if pushed.overflowed > 0 {
@@ -117,7 +124,6 @@ impl Run {
         if pushed.notifies {
             self.notify(cpu);
         }
-        pushed.is_full
     }
 
     /// Wakes a carrier to look for work, if one is needed.
@@ -195,6 +201,7 @@ impl Run {
             since_poll: 0,
             has_spun: false,
             is_preempted: false,
+            operations: 0,
         });
         runtime.by_tid.insert(tid, id);
         if let Some(slot) = slot {

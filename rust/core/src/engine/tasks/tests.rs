@@ -21,7 +21,8 @@ fn machine(cpus: u32) -> MachineConfig {
 
 /// The result of a run in pieces of so many steps, and up to times so far apart.
 fn run(model: &str, cpus: u32, program: &Value, budget: u64, distance: Picos) -> RunResult {
-    let scenario = json!({"name": "test", "model": model, "processes": [{"name": "p", "program": program}]});
+    let scenario = json!({"name": "test", "model": model, "processes": [{"name": "p", "program": program}],
+        "dependencies": {"db": {"service_ns": 3000, "queue_max": 2, "network_ns": {"exponential": {"mean_ns": 500}}}}});
     let scenario = Scenario::from_json(&scenario.to_string()).unwrap();
     let options = RunOptions { seed: 1, event_log_max: 100_000, ..RunOptions::default() };
     let mut run = Run::new(machine(cpus), scenario, &options).unwrap();
@@ -50,6 +51,10 @@ fn program() -> impl Strategy<Value = Value> {
         Just(json!({"op": "acquire", "semaphore": "s"})),
         Just(json!({"op": "release", "semaphore": "s"})),
         Just(json!({"op": "send", "channel": "c"})),
+        Just(json!({"op": "call", "to": "db"})),
+        (1000u64..9000).prop_map(|ns| json!({"op": "call", "to": "db", "policy": {
+            "timeout_ns": ns, "retries": 2, "backoff": {"strategy": "full-jitter", "base_ns": 2000},
+        }})),
         Just(json!({"op": "recv", "channel": "c"})),
         (0u64..5000).prop_map(|ns| json!({"op": "repeat", "times": 1, "body": [
             {"op": "lock", "lock": "l"}, {"op": "compute", "ns": ns}, {"op": "unlock", "lock": "l"},

@@ -1,7 +1,7 @@
 //! The choices of a work-stealing runtime, and their rules.
 
 use crate::base::ConfigError;
-use crate::runtime::config::{in_range, some_workers};
+use crate::runtime::config::in_range;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::Value;
 
@@ -13,8 +13,6 @@ const INTERVAL_MAX: u32 = 1 << 20;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct WorkStealingConfig {
-    /// Slots: the cpus of the machine if nothing is said.
-    pub workers: Option<u32>,
     /// Tasks that fit into a slot's own queue.
     pub local_queue: Capacity,
     /// What leaves a full queue for the shared one.
@@ -215,7 +213,6 @@ pub enum HandOff {
 impl Default for WorkStealingConfig {
     fn default() -> Self {
         Self {
-            workers: None,
             local_queue: Capacity(Some(256)),
             overflow: Overflow::OldestHalf,
             order: Order::Fifo,
@@ -249,7 +246,6 @@ impl WorkStealingConfig {
     /// # Errors
     /// The first that is broken.
     pub fn check(&self) -> Result<(), ConfigError> {
-        some_workers("workers", self.workers)?;
         if let Capacity(Some(tasks)) = self.local_queue {
             in_range("local_queue", tasks, 1, QUEUE_MAX)?;
         }

@@ -305,6 +305,16 @@ impl Discipline for WorkStealing {
         self.turns[slot.index()].polled(time, self.own[slot.index()].is_part());
     }
 
+    fn exhaust(&mut self, slot: Slot) -> Pushed {
+        let own = &mut self.own[slot.index()];
+        if !own.is_in_pick || self.config.next_slot != NextSlot::Tokio {
+            return Pushed::default();
+        }
+        let next = own.next.take();
+        own.end_pick();
+        next.map_or_else(Pushed::default, |task| self.push_local(task, slot))
+    }
+
     fn has_work(&self, slot: Slot) -> bool {
         self.own[slot.index()].has_work()
     }
