@@ -36,6 +36,9 @@ pub enum HandOff {
     None,
     /// A monitor takes it once it has seen it block twice, as Go's sysmon does.
     Monitor,
+    /// A slot that idles is woken, or another carrier takes this one at once, as long as carriers may be made. Who comes back
+    /// goes on with its task all the same (fork-join pools compensate so).
+    Compensate,
 }
 
 /// What the steps of a runtime cost on a cpu with warm caches, in nanoseconds.

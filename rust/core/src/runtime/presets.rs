@@ -234,6 +234,7 @@ impl Model {
     pub fn java_21() -> Self {
         Self {
             name: "java-21".into(),
+            hand_off: HandOff::Compensate,
             queues: RuntimeConfig::WorkStealing(WorkStealingConfig::java_21()),
             ..Self::java()
         }

@@ -281,8 +281,25 @@ impl Run {
             state.calls += 1;
             state.blocked_at = now;
         }
+        let compensates = runtime.model.hand_off == HandOff::Compensate;
         self.tasks[task.index()].waits = Wait::Block;
+        if compensates {
+            self.compensate(cpu, id);
+        }
+        let now = self.cpus[cpu].now;
         self.sleep_until(carrier, now + time);
+    }
+
+    /// Makes up for a carrier that is about to block: one that idles looks for work, or else another one takes its slot.
+    fn compensate(&mut self, cpu: usize, id: CarrierId) {
+        let runtime = self.runtime();
+        let Some(slot) = runtime.carriers[id as usize].slot else { return };
+        if runtime.discipline.idle() > 0 {
+            return self.notify(cpu);
+        }
+        if self.finds_spare() {
+            self.take_slot(cpu, slot);
+        }
     }
 
     /// The blocking call of a task is over: it goes on if there is a slot for it.
@@ -292,6 +309,10 @@ impl Run {
         let carrier = runtime.carriers[id as usize];
         if let Some(slot) = carrier.slot {
             runtime.discipline.unblock(slot);
+            return;
+        }
+        if runtime.model.hand_off == HandOff::Compensate {
+            // There is one more than there are slots until it finds nothing to do.
             return;
         }
         if let Some(slot) = runtime.discipline.claim(carrier.last_slot) {
@@ -308,7 +329,7 @@ impl Run {
     /// Takes the slot of a carrier that blocks, and gives it to another.
     pub(super) fn take_slot(&mut self, cpu: usize, slot: Slot) {
         let runtime = self.runtime();
-        debug_assert_eq!(runtime.model.hand_off, HandOff::Monitor);
+        debug_assert_ne!(runtime.model.hand_off, HandOff::None);
         let Some(id) = runtime.slots[slot.index()].carrier.take() else { return };
         let carrier = &mut runtime.carriers[id as usize];
         (carrier.slot, carrier.last_slot) = (None, Some(slot));

@@ -15,9 +15,19 @@ const TASK_LINES: u64 = 7;
 impl Runtime {
     /// Gives a carrier the right to run tasks.
     pub(super) fn give_slot(&mut self, id: CarrierId, slot: Slot) {
-        self.slots[slot.index()].carrier = Some(id);
+        if let Some(other) = self.slots[slot.index()].carrier.replace(id).filter(|&other| other != id) {
+            // It waits for work, and is a spare one from now on.
+            self.carriers[other as usize].slot = None;
+        }
         let carrier = &mut self.carriers[id as usize];
         (carrier.slot, carrier.has_spun) = (Some(slot), false);
+    }
+}
+
+impl Runtime {
+    /// A carrier that waits for work and has no slot, where each has its own.
+    pub(super) fn spare(&self) -> Option<CarrierId> {
+        self.parked.iter().rev().copied().find(|&id| self.carriers[id as usize].slot.is_none())
     }
 }
 

@@ -136,7 +136,11 @@ impl Run {
     /// Lets a carrier go on with a slot: one that waits for work, or a new one. Who runs on the cpu pays.
     pub(super) fn start_carrier(&mut self, cpu: usize, slot: Slot) {
         let runtime = self.runtime();
-        let id = if runtime.model.is_bound { runtime.slots[slot.index()].carrier } else { runtime.parked.pop() };
+        let id = if runtime.model.is_bound {
+            runtime.slots[slot.index()].carrier.or_else(|| runtime.spare())
+        } else {
+            runtime.parked.pop()
+        };
         let Some(id) = id else {
             if self.finds_carrier() {
                 let thread = self.add_carrier(Some(cpu), Some(slot));
@@ -167,6 +171,13 @@ impl Run {
         self.call(cpu, by, price);
         self.wake(thread, cpu);
         self.wake_monitor(cpu);
+    }
+
+    /// The same where each slot has one of its own: a spare one, or a new one.
+    pub(super) fn finds_spare(&mut self) -> bool {
+        let limit = self.machine.kernel.threads_max.min(self.runtime().model.threads_max);
+        let runtime = self.runtime();
+        runtime.spare().is_some() || runtime.carriers.len() < limit as usize
     }
 
     /// Whether a slot finds a carrier: one that waits for work, or a new one. That there is none is told once.
