@@ -61,3 +61,12 @@ def test_models_have_had_enough_at_different_loads() -> None:
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("machine*.toml")), ids=lambda path: path.name)
 def test_machine_file_is_a_machine(path: Path) -> None:
     assert runq.Machine.from_toml(path).check()
+
+
+@pytest.mark.parametrize("model", ["thread-per-task", "go", "tokio"])
+def test_a_shop_waits_for_its_database_whatever_its_model(model: str) -> None:
+    r = runq.simulate(EXAMPLES / "shop.toml", "sapphire-rapids", model)
+    database = r.dependencies["database"]
+    assert database.calls == 4000
+    assert 0.6 < database.utilization < 0.9
+    assert r.loads[0].latency.p50_ns > 1.5e6

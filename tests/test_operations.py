@@ -38,18 +38,18 @@ def test_what_was_waited_for_is_the_first_operation_of_the_next_poll(times: int,
     assert told.count(("yield", 0)) == yields
 
 
-@pytest.mark.parametrize(("spent", "order"), [(126, [1, 2]), (127, [2, 1])])
+@pytest.mark.parametrize(("spent", "order"), [(126, [0, 1, 2]), (127, [0, 2, 1])])
 def test_a_task_in_the_lifo_slot_shares_the_budget_of_the_one_before_it(spent: int, order: list[int]) -> None:
-    wakes = [ready(spent), {"op": "release", "semaphore": "go"}]
-    # The first operation of this turn is what it waited for.
-    first = task({"op": "acquire", "semaphore": "start"}, *wakes)
+    start: Op = {"op": "acquire", "semaphore": "start"}
+    # The first operation of its turn is what it waited for.
+    first = task(start, ready(spent), {"op": "release", "semaphore": "go"})
     waits = task({"op": "acquire", "semaphore": "go"}, compute(5))
-    other = task({"op": "acquire", "semaphore": "start"}, compute(7))
-    begins: Program = [sleep(100_000), repeat(2, {"op": "release", "semaphore": "start"})]
-    told = log([first, waits, other, *begins])
+    other, in_slot = task(start, compute(7)), task(start)
+    # The last that it wakes is in the slot; the others queue in order.
+    starter = task(sleep(100_000), repeat(3, {"op": "release", "semaphore": "start"}))
+    told = log([first, waits, other, in_slot, starter])
     ends = [number for kind, number in told if kind == "end"]
-    assert ends[0] == 0
-    assert ends[1:] == order, "with nothing left, what it woke goes behind others"
+    assert ends == [4, 3, *order], "with nothing left, what it woke goes behind others"
 
 
 def test_others_have_no_budget_unless_they_are_given_one() -> None:

@@ -22,7 +22,7 @@ Op = Mapping[str, Any]
 
 _T = TypeVar("_T")
 
-_TABLES = ("channels.", "kernel.", "locks.", "model.", "processes[", "processes.", "variables.")
+_TABLES = ("channels.", "dependencies.", "kernel.", "locks.", "model.", "processes[", "processes.", "variables.")
 _VALUES = ("memory", "model", "name", "until_ns")
 
 # What msgspec says of a value of the wrong type, and where.

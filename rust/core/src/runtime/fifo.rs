@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     fn pool(capacity: Option<u32>) -> Fifo {
-        Fifo::new(&FifoConfig { capacity, ..FifoConfig::default() }, 2)
+        Fifo::new(&FifoConfig { capacity }, 2)
     }
 
     #[test]
