@@ -220,7 +220,7 @@ def _ledger(result: "SimulateResult") -> str:
 def _footer(result: "SimulateResult") -> str:
     memory = result.memory
     return (
-        f"{_pages(memory.frames_peak)} of {_pages(memory.frames_total)} of memory at the peak\n"
+        f"{_pages(-(-memory.peak_bytes // 4096))} of {_pages(memory.frames_total)} of memory at the peak\n"
         f"digest {result.digest}, seed {result.seed}, simulated in {result.simulate_seconds:.2f} s"
     )
 
