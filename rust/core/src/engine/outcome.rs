@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 const TOLD_MAX: usize = 20;
 
 /// All threads in the order in which they were made, a column for each thing that is told of them. Times are in
-/// picoseconds; what has not happened is [`Picos::NEVER`].
+/// picoseconds; what has not happened is [`Picos::NEVER`](crate::base::Picos::NEVER).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ThreadColumns {
     /// Processes.
