@@ -27,7 +27,6 @@ class Events:
     Numbers are int32, -1 where there is none. `len(events)` is how many were kept, `print(events)` a table.
 
     Attributes:
-        kind: what has happened, by name: see `docs/runtimes.md`.
         task: the task that it is about; -1 too for a program's first thread where that is a task.
         worker: the worker that has that task, or that it is about.
         thread: the thread that has the task or the worker, by its number in `result.threads`.
@@ -61,7 +60,7 @@ class Events:
 
     @cached_property
     def kind(self) -> "NDArray[np.str_]":
-        """What happened, by name."""
+        """What happened, by name: see `docs/runtimes.md`."""
         import numpy as np
 
         names: NDArray[np.str_] = np.array(self._columns["kinds"])
