@@ -6,6 +6,7 @@ refused only if all of the first points that have it are wrong; what is wrong be
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -70,14 +71,14 @@ def _wrong(sweep: Sweep, job: NativeJob, points: Sequence[Point]) -> dict[int, C
     """What is wrong with points, by their place."""
     wrong: dict[int, ConfigError] = {}
     right: list[tuple[int, bytes]] = []
+    with contextlib.suppress(ConfigError):
+        answers: Sequence[Any] = job.identities(sweep.target.chunk(points))
+        return {index: ConfigError(*answer) for index, answer in enumerate(answers) if isinstance(answer, tuple)}
     for index, point in enumerate(points):
         try:
             right.append((index, sweep.target.chunk([point])))
         except ConfigError as error:
             wrong[index] = error
-    if not wrong:
-        answers: Sequence[Any] = job.identities(sweep.target.chunk(points))
-        return {index: ConfigError(*answer) for index, answer in enumerate(answers) if isinstance(answer, tuple)}
     for index, chunk in right:
         (answer,) = job.identities(chunk)
         if isinstance(answer, tuple):

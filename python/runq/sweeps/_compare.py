@@ -5,7 +5,6 @@ A model is an axis, the last one: each of its rows is one run of one model, and 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
@@ -18,7 +17,7 @@ from runq.models import load as load_model
 from runq.simulate_result import Latency, Load, LogLine, Memory, Misses, Runtime, Scheduling, SimulateResult, Stuck
 from runq.sweeps import _simulate
 from runq.sweeps._metrics import matches
-from runq.sweeps._native import NativeJob
+from runq.sweeps._native import NativeJob, native_job
 from runq.sweeps._target import Point, Rows
 
 __all__ = ["Target"]
@@ -91,9 +90,7 @@ class Target(_simulate.Target):
 
     def job(self) -> NativeJob:
         """What the core needs beside chunks: it gives the whole result, of which the metrics are made here."""
-        # They name nothing there; they tell these rows from those of other sweeps.
-        metrics = [f"compare.{path}" for path in self._metrics]
-        return NativeJob(json.dumps({"target": "simulate", "paths": self.paths(), "metrics": metrics, "tree": True}))
+        return native_job("simulate", self.paths(), [f"compare.{path}" for path in self._metrics], tree=True)
 
     def finish(self, points: Sequence[Point], rows: Rows) -> Rows:
         """Makes the metrics."""

@@ -21,8 +21,9 @@ class Machines:
         if key not in self._places:
             if name is not None and not isinstance(name, str):
                 raise ConfigError("over.machine", "must be names of machines or paths of TOML files", repr(name))
+            text = (self.base if name is None else self._load(name)).to_json()
             self._places[key] = len(self._texts)
-            self._texts.append((self.base if name is None else self._load(name)).to_json())
+            self._texts.append(text)
         return self._places[key]
 
     @property

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import msgspec
 
 from runq import _core
 from runq.sweeps._target import Row, Rows
 
-__all__ = ["NativeJob", "rows_of"]
+__all__ = ["NativeJob", "chunk_of", "native_job", "rows_of"]
+
+# A point as the core takes it: which machine and which scenario of its chunk, its seed, a value for each path.
+NativePoint = tuple[int, int, int, Sequence[Any]]
 
 
 class NativeJob:
@@ -46,6 +53,28 @@ class NativeJob:
         self._reader = None
 
 
+def native_job(
+    target: Literal["replay", "service", "simulate"],
+    paths: Sequence[str],
+    metrics: Sequence[str],
+    *,
+    tree: bool = False,
+    options: Mapping[str, Any] | None = None,
+    trace: _core.SweepTrace | None = None,
+) -> NativeJob:
+    """A job that changes what is at some paths and keeps some metrics.
+
+    Metrics that name nothing in a result are those that Python adds: they tell its rows from those of other sweeps.
+    """
+    spec = {"target": target, "paths": list(paths), "metrics": list(metrics), "tree": tree}
+    return NativeJob(json.dumps(spec if options is None else spec | {"options": dict(options)}), trace)
+
+
+def chunk_of(points: Sequence[NativePoint], *, machines: Sequence[str] = (), scenarios: Sequence[str] = ()) -> bytes:
+    """A chunk for the core: points, and the machines and scenarios as JSON that they begin with."""
+    return msgspec.json.encode({"machines": machines, "scenarios": scenarios, "points": points})
+
+
 def rows_of(schemas: list[list[str]], rows: list[tuple[Any, ...]]) -> Rows:
     """What the core hands back, with names."""
-    return Rows([tuple(names) for names in schemas], [Row(*row) for row in rows])
+    return Rows([tuple(names) for names in schemas], [Row._make(row) for row in rows])

@@ -15,7 +15,7 @@ from runq._source import trace_source
 from runq.errors import ConfigError
 from runq.machine import Machine
 from runq.sweeps._machines import Machines
-from runq.sweeps._native import NativeJob
+from runq.sweeps._native import NativeJob, chunk_of, native_job
 from runq.sweeps._target import Point, Rows
 
 if TYPE_CHECKING:
@@ -90,29 +90,24 @@ class Target:
 
     def job(self) -> NativeJob:
         """What the core needs beside chunks."""
-        spec = {
-            "target": "replay",
-            "paths": [name for name, _ in self._paths],
-            "options": self._options,
-            "metrics": [path for path in self._metrics if path != "tree"],
-            "tree": "tree" in self._metrics,
-        }
-        return NativeJob(json.dumps(spec), self._trace)
+        return native_job(
+            "replay",
+            [name for name, _ in self._paths],
+            [path for path in self._metrics if path != "tree"],
+            tree="tree" in self._metrics,
+            options=self._options,
+            trace=self._trace,
+        )
 
     def chunk(self, points: Sequence[Point]) -> bytes:
         """Points with their machines."""
-        rows = [
-            {
-                "machine": self._machines.place(
-                    None if self._machine_axis is None else point.values[self._machine_axis]
-                ),
-                "scenario": 0,
-                "seed": point.seed,
-                "values": [point.values[place] for _, place in self._paths],
-            }
-            for point in points
-        ]
-        return msgspec.json.encode({"machines": self._machines.texts, "points": rows})
+        places, axis = [place for _, place in self._paths], self._machine_axis
+        rows = []
+        for point in points:
+            values = point.values
+            machine = self._machines.place(None if axis is None else values[axis])
+            rows.append((machine, 0, point.seed, [values[place] for place in places]))
+        return chunk_of(rows, machines=self._machines.texts)
 
     def prepare(self, values: Iterable[tuple[Any, ...]]) -> None:
         """Counts the misses of many caches in one pass, where that is all that is asked for."""

@@ -6,15 +6,13 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import msgspec
-
 from runq.errors import ConfigError
 from runq.scenarios import module, parameters
 from runq.service_result import service_result
 from runq.service_scenario import ServiceScenario, is_service_path
 from runq.simulate import load_any, scenario_name
 from runq.sweeps._load import load_path
-from runq.sweeps._native import NativeJob
+from runq.sweeps._native import NativeJob, chunk_of, native_job
 from runq.sweeps._outcome import needs_tree, with_outcomes
 from runq.sweeps._target import Point, Rows
 
@@ -72,24 +70,19 @@ class Target:
 
     def job(self) -> NativeJob:
         """What the core needs beside chunks."""
-        spec = {
-            "target": "service",
-            "paths": [name for name, _ in self._paths],
-            "metrics": list(self._metrics),
-            "tree": needs_tree(self._metrics),
-        }
-        return NativeJob(json.dumps(spec))
+        paths = [name for name, _ in self._paths]
+        return native_job("service", paths, self._metrics, tree=needs_tree(self._metrics))
 
     def chunk(self, points: Sequence[Point]) -> bytes:
         """Points with their services; each stands there once."""
         texts: dict[str, int] = {}
-        rows = []
+        text, rows = 0, []
         for point in points:
-            service = self._build(self._changes(point)) if self._changed else self._service
-            text = texts.setdefault(service.to_json(), len(texts))
-            values = [point.values[place] for _, place in self._paths]
-            rows.append({"machine": 0, "scenario": text, "seed": point.seed, "values": values})
-        return msgspec.json.encode({"scenarios": list(texts), "points": rows})
+            if self._changed or not texts:
+                service = self._build(self._changes(point)) if self._changed else self._service
+                text = texts.setdefault(service.to_json(), len(texts))
+            rows.append((0, text, point.seed, [point.values[place] for _, place in self._paths]))
+        return chunk_of(rows, scenarios=list(texts))
 
     def prepare(self, values: Iterable[tuple[Any, ...]]) -> None:
         """Each simulation is its own."""

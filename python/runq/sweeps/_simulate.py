@@ -17,7 +17,7 @@ from runq.simulate import DEFAULT_MACHINE, load_scenario, scenario_name, with_mo
 from runq.simulate_result import result_of
 from runq.sweeps._load import load_path
 from runq.sweeps._machines import Machines
-from runq.sweeps._native import NativeJob
+from runq.sweeps._native import NativeJob, chunk_of, native_job
 from runq.sweeps._outcome import needs_tree, with_outcomes
 from runq.sweeps._target import Point, Rows
 
@@ -108,29 +108,22 @@ class Target:
 
     def job(self) -> NativeJob:
         """What the core needs beside chunks."""
-        spec = {
-            "target": "simulate",
-            "paths": self.paths(),
-            # What is added here names nothing there, but tells these rows from those of other sweeps.
-            "metrics": list(self._metrics),
-            "tree": needs_tree(self._metrics),
-        }
-        return NativeJob(json.dumps(spec))
+        return native_job("simulate", self.paths(), self._metrics, tree=needs_tree(self._metrics))
 
     def chunk(self, points: Sequence[Point]) -> bytes:
         """Points with their machines and scenarios; each scenario stands there once."""
         texts: dict[str, int] = {}
-        rows = []
+        text, rows = 0, []
+        places = [place for _, place in self._paths]
+        has_machines = "machine" in self._places
+        is_one = not (self._changed or self._chosen or {"scenario", "model"} & self._places.keys())
         for point in points:
-            text = self._text(point)
-            row = {
-                "machine": self._machines.place(self._value("machine", point)),
-                "scenario": texts.setdefault(text, len(texts)),
-                "seed": point.seed,
-                "values": [point.values[place] for _, place in self._paths],
-            }
-            rows.append(row)
-        return msgspec.json.encode({"machines": self._machines.texts, "scenarios": list(texts), "points": rows})
+            values = point.values
+            if not (is_one and texts):
+                text = texts.setdefault(self._text(point), len(texts))
+            machine = self._machines.place(self._value("machine", point) if has_machines else None)
+            rows.append((machine, text, point.seed, [values[place] for place in places]))
+        return chunk_of(rows, machines=self._machines.texts, scenarios=list(texts))
 
     def prepare(self, values: Iterable[tuple[Any, ...]]) -> None:
         """Each simulation is its own."""

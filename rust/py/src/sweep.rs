@@ -6,7 +6,7 @@ use crate::source::Source;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
-use runq_core::sweep::{Cell, Chunk, Job, Outcome, Pool, Row, Trace};
+use runq_core::sweep::{Cell, Chunk, Job, Names, Outcome, Pool, Row, Trace};
 use runq_core::trace::Batch;
 use std::sync::Arc;
 use std::time::Duration;
@@ -168,24 +168,25 @@ impl SweepPool {
 }
 
 fn chunk_of<'py>(py: Python<'py>, id: u64, rows: Vec<Row>) -> PyResult<Bound<'py, PyTuple>> {
-    let mut schemas: Vec<Vec<String>> = Vec::new();
+    let mut schemas: Vec<Names> = Vec::new();
     let list = PyList::empty(py);
     for Row { identity, outcome, tries } in rows {
         let identity = identity.map(|digest| PyBytes::new(py, &digest.to_bytes()));
-        let (error, is_given_up, metrics, tree) = match outcome {
-            Outcome::Done(metrics, tree) => (None, false, metrics, tree),
-            Outcome::Failed(error) => (Some(error), false, Vec::new(), None),
-            Outcome::Panicked(error) => (Some(error), true, Vec::new(), None),
-            Outcome::Stopped => (Some("stopped".to_owned()), false, Vec::new(), None),
+        let (error, is_given_up, names, cells, tree) = match outcome {
+            Outcome::Done(names, cells, tree) => (None, false, names, cells, tree),
+            Outcome::Failed(error) => (Some(error), false, Names::default(), Vec::new(), None),
+            Outcome::Panicked(error) => (Some(error), true, Names::default(), Vec::new(), None),
+            Outcome::Stopped => (Some("stopped".to_owned()), false, Names::default(), Vec::new(), None),
         };
-        let (names, cells): (Vec<String>, Vec<Cell>) = metrics.into_iter().unzip();
-        let schema = schemas.iter().position(|known| *known == names).unwrap_or_else(|| {
+        let same = |known: &Names| Names::ptr_eq(known, &names) || *known == names;
+        let schema = schemas.iter().position(same).unwrap_or_else(|| {
             schemas.push(names);
             schemas.len() - 1
         });
         let values = cells.into_iter().map(|cell| value_of(py, cell)).collect::<PyResult<Vec<_>>>()?;
         list.append((identity, error, is_given_up, tries, schema, PyTuple::new(py, values)?, tree))?;
     }
+    let schemas = schemas.iter().map(|names| names.to_vec()).collect::<Vec<_>>();
     (id, schemas, list).into_pyobject(py)
 }
 

@@ -1,13 +1,13 @@
 //! What all points of a sweep share.
 
 use super::identity::{Digest, Trace};
-use super::metrics::Selection;
+use super::metrics::{Names, Selection};
 use super::ready::Cache;
 use crate::base::ConfigError;
 use crate::memory::config::{from_tree, tree_from_json};
 use serde::Deserialize;
 use serde_json::Value;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 /// What is run at every point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -51,6 +51,8 @@ pub struct Job {
     pub(super) options: Vec<(usize, String)>,
     pub(super) base_options: Value,
     pub(super) selection: Selection,
+    /// Of the last row that was made.
+    pub(super) names: Mutex<Names>,
     pub(super) tree: bool,
     pub(super) trace: Option<Arc<Trace>>,
     /// Over what is the same at every point.
@@ -107,6 +109,7 @@ impl Job {
             options: changed,
             base_options: if options.is_null() { Value::Object(serde_json::Map::new()) } else { options },
             selection: Selection::new(&metrics),
+            names: Mutex::default(),
             tree,
             trace,
             digest,

@@ -1,6 +1,10 @@
 //! Metrics: numbers of a result by their path, such as `ledger.fault` or `levels.L1D.misses`.
 
 use serde_json::Value;
+use std::sync::Arc;
+
+/// The names of a row's values. Rows of one shape share them.
+pub type Names = Arc<[String]>;
 
 /// A value of a row.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,16 +42,17 @@ impl Selection {
         Self { has_stars: kept.iter().any(|pattern| pattern.split('.').any(|step| step == "*")), patterns: kept }
     }
 
-    /// The values by path, in the order of the patterns and of the tree.
-    pub fn take(&self, tree: &Value) -> Vec<(String, Cell)> {
-        let mut row = Vec::new();
+    /// The values and their paths, in the order of the patterns and of the tree. `known` are the names of another row:
+    /// where they are these too, none is made.
+    pub fn take(&self, tree: &Value, known: &Names) -> (Names, Vec<Cell>) {
+        let mut row = Taken { known, own: None, cells: Vec::with_capacity(known.len()) };
         for pattern in &self.patterns {
             self.walk(tree, pattern, &mut String::new(), &mut row);
         }
-        row
+        row.finish()
     }
 
-    fn walk(&self, node: &Value, rest: &str, path: &mut String, row: &mut Vec<(String, Cell)>) {
+    fn walk(&self, node: &Value, rest: &str, path: &mut String, row: &mut Taken<'_>) {
         if rest.is_empty() {
             return self.leaves(node, path, row);
         }
@@ -66,7 +71,7 @@ impl Selection {
         });
     }
 
-    fn leaves(&self, node: &Value, path: &mut String, row: &mut Vec<(String, Cell)>) {
+    fn leaves(&self, node: &Value, path: &mut String, row: &mut Taken<'_>) {
         let cell = match node {
             Value::Object(_) | Value::Array(_) => {
                 return each(node, |name, child| {
@@ -83,9 +88,40 @@ impl Selection {
             }
             Value::String(text) => Cell::Text(text.clone()),
         };
-        if !self.has_stars || row.iter().all(|(name, _)| name != path) {
-            row.push((path.clone(), cell));
+        if !self.has_stars || row.names().iter().all(|name| name != path) {
+            row.push(path, cell);
         }
+    }
+}
+
+/// A row as it is taken.
+struct Taken<'a> {
+    known: &'a Names,
+    /// From the first name on that differs from `known`: all names.
+    own: Option<Vec<String>>,
+    cells: Vec<Cell>,
+}
+
+impl Taken<'_> {
+    fn names(&self) -> &[String] {
+        self.own.as_deref().unwrap_or_else(|| &self.known[..self.cells.len()])
+    }
+
+    fn push(&mut self, name: &str, cell: Cell) {
+        if self.own.is_none() && self.known.get(self.cells.len()).is_none_or(|known| known != name) {
+            self.own = Some(self.names().to_vec());
+        }
+        if let Some(own) = &mut self.own {
+            own.push(name.to_owned());
+        }
+        self.cells.push(cell);
+    }
+
+    fn finish(self) -> (Names, Vec<Cell>) {
+        if self.own.is_none() && self.cells.len() == self.known.len() {
+            return (Arc::clone(self.known), self.cells);
+        }
+        (self.names().to_vec().into(), self.cells)
     }
 }
 
@@ -127,7 +163,7 @@ mod tests {
 
     fn names(patterns: &[&str], tree: &Value) -> Vec<String> {
         let patterns: Vec<String> = patterns.iter().map(|&pattern| pattern.to_owned()).collect();
-        Selection::new(&patterns).take(tree).into_iter().map(|(name, _)| name).collect()
+        Selection::new(&patterns).take(tree, &Names::default()).0.to_vec()
     }
 
     #[test]
@@ -152,10 +188,30 @@ mod tests {
     #[test]
     fn counts_stay_whole_and_large_ones_become_floats() {
         let selection = Selection::new(&["a".to_owned()]);
-        let of = |value: Value| selection.take(&json!({"a": value})).pop().unwrap().1;
+        let of = |value: Value| selection.take(&json!({"a": value}), &Names::default()).1.pop().unwrap();
         assert_eq!(of(json!(7)), Cell::Int(7));
         assert_eq!(of(json!(u64::MAX)), Cell::Float(1.844_674_407_370_955_2e19));
         assert_eq!(of(json!("x")), Cell::Text("x".into()));
         assert_eq!(of(Value::Null), Cell::Null);
+    }
+
+    #[test]
+    fn rows_of_one_shape_share_their_names() {
+        let selection = Selection::new(&["a".to_owned(), "*.x".to_owned()]);
+        let (wide, narrow) = (json!({"a": {"x": 1, "y": 2}, "b": {"x": 3}}), json!({"a": {"x": 4}}));
+        let (names, _) = selection.take(&wide, &Names::default());
+        assert_eq!(*names, ["a.x", "a.y", "b.x"]);
+        let (same, cells) = selection.take(&wide, &names);
+        assert!(Arc::ptr_eq(&same, &names));
+        assert_eq!(cells, [1, 2, 3].map(Cell::Int));
+        for (tree, known, expected) in [
+            (&narrow, &names, &["a.x"][..]),
+            (&wide, &selection.take(&narrow, &names).0, &["a.x", "a.y", "b.x"]),
+            (&json!({"b": {"x": 5}}), &names, &["b.x"]),
+        ] {
+            let (found, cells) = selection.take(tree, known);
+            assert_eq!(*found, *expected);
+            assert_eq!(cells.len(), expected.len());
+        }
     }
 }

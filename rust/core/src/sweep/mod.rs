@@ -19,7 +19,7 @@ mod tests;
 
 pub use identity::{Digest, Trace};
 pub use job::{Job, JobSpec, Target};
-pub use metrics::{Cell, Selection};
+pub use metrics::{Cell, Names, Selection};
 pub use point::{Chunk, Point};
 pub use pool::Pool;
 pub use run::{Outcome, Row};

@@ -3,7 +3,7 @@
 
 use super::identity::Digest;
 use super::job::{Job, Target};
-use super::point::{Chunk, Point};
+use super::point::{Chunk, Point, Source};
 use crate::base::ConfigError;
 use crate::memory::MachineConfig;
 use crate::memory::config::{apply_set_value, from_tree, tree_from_json};
@@ -81,13 +81,12 @@ impl Ready {
 }
 
 fn machine(job: &Job, chunk: &Chunk, point: &Point) -> Result<Arc<Checked<MachineConfig>>, ConfigError> {
-    let text = &chunk.machines[point.machine];
-    let key = key(text, &job.machine, point);
-    kept(&job.cache.machines, key, || {
+    let Source { text, digest } = &chunk.machines[point.machine];
+    kept(&job.cache.machines, key(*digest, &job.machine, point), || {
         let config = if job.machine.is_empty() {
             MachineConfig::from_json(text)?
         } else {
-            let tree = kept(&job.cache.trees, Digest::new("tree").bytes(text.as_bytes()), || {
+            let tree = kept(&job.cache.trees, *digest, || {
                 let machine = MachineConfig::from_value(tree_from_json("machine", text)?)?;
                 // With every field, so that a path may lead through one that was left at its default.
                 Ok(serde_json::to_value(&machine).expect("a machine is made of what JSON has"))
@@ -101,10 +100,9 @@ fn machine(job: &Job, chunk: &Chunk, point: &Point) -> Result<Arc<Checked<Machin
     })
 }
 
-fn scenario(job: &Job, text: &str, point: &Point) -> Result<Arc<Checked<Scenario>>, ConfigError> {
-    let key = key(text, &job.scenario, point);
-    kept(&job.cache.scenarios, key, || {
-        let mut tree = tree_from_json("scenario", text)?;
+fn scenario(job: &Job, source: &Source, point: &Point) -> Result<Arc<Checked<Scenario>>, ConfigError> {
+    kept(&job.cache.scenarios, key(source.digest, &job.scenario, point), || {
+        let mut tree = tree_from_json("scenario", &source.text)?;
         // So that a path may lead through what was left at its default.
         if let Some(fields) = tree.as_object_mut() {
             fields.entry("kernel").or_insert_with(|| Value::Object(serde_json::Map::new()));
@@ -127,9 +125,9 @@ fn scenario(job: &Job, text: &str, point: &Point) -> Result<Arc<Checked<Scenario
     })
 }
 
-fn service(job: &Job, text: &str, point: &Point) -> Result<Arc<Checked<ServiceConfig>>, ConfigError> {
-    kept(&job.cache.services, key(text, &job.scenario, point), || {
-        let mut tree = tree_from_json("service", text)?;
+fn service(job: &Job, source: &Source, point: &Point) -> Result<Arc<Checked<ServiceConfig>>, ConfigError> {
+    kept(&job.cache.services, key(source.digest, &job.scenario, point), || {
+        let mut tree = tree_from_json("service", &source.text)?;
         if let Some(fields) = tree.as_object_mut() {
             for (_, path) in &job.scenario {
                 // Tables need not be there.
@@ -159,9 +157,11 @@ fn changed(tree: &Value, paths: &[(usize, String)], point: &Point) -> Result<Val
     Ok(tree)
 }
 
-fn key(text: &str, paths: &[(usize, String)], point: &Point) -> Digest {
-    let start = Digest::new("key").bytes(text.as_bytes());
-    paths.iter().fold(start, |digest, (place, _)| digest.bytes(point.values[*place].to_string().as_bytes()))
+/// What the changed text is known by.
+fn key(text: Digest, paths: &[(usize, String)], point: &Point) -> Digest {
+    paths.iter().fold(text.number(paths.len() as u64), |digest, (place, _)| {
+        digest.bytes(point.values[*place].to_string().as_bytes())
+    })
 }
 
 fn canonical(digest: Digest, value: &impl Serialize) -> Digest {

@@ -2,7 +2,7 @@
 
 use super::identity::Digest;
 use super::job::Job;
-use super::metrics::Cell;
+use super::metrics::{Cell, Names};
 use super::point::{Chunk, Point};
 use super::ready::{Ready, Work};
 use crate::base::Picos;
@@ -11,6 +11,7 @@ use crate::replay::{Replay, ReplayResult};
 use crate::service::Simulation;
 use serde_json::{Map, Value};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Events between two looks at whether to stop: some milliseconds.
@@ -25,8 +26,8 @@ const TRIES_MAX: u32 = 2;
 /// What became of a point.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
-    /// Its metrics, and the whole result if the job asks for it.
-    Done(Vec<(String, Cell)>, Option<String>),
+    /// The names of its metrics, their values, and the whole result if the job asks for it.
+    Done(Names, Vec<Cell>, Option<String>),
     /// A rule that it breaks, or why it does not come to its end.
     Failed(String),
     /// A broken invariant of the simulator, met at every try.
@@ -71,9 +72,22 @@ impl Job {
     fn outcome(&self, ready: &Ready, seed: u64, stop: &AtomicBool) -> Outcome {
         match self.simulate(ready, seed, stop) {
             Ok(None) => Outcome::Stopped,
-            Ok(Some(tree)) => Outcome::Done(self.selection.take(&tree), self.tree.then(|| tree.to_string())),
+            Ok(Some(tree)) => {
+                let (names, cells) = self.metrics(&tree);
+                Outcome::Done(names, cells, self.tree.then(|| tree.to_string()))
+            }
             Err(error) => Outcome::Failed(error),
         }
+    }
+
+    /// The metrics of a result, with the names of the last row where they are the same.
+    fn metrics(&self, tree: &Value) -> (Names, Vec<Cell>) {
+        let known = Names::clone(&self.names.lock().unwrap_or_else(PoisonError::into_inner));
+        let (names, cells) = self.selection.take(tree, &known);
+        if !Names::ptr_eq(&names, &known) {
+            *self.names.lock().unwrap_or_else(PoisonError::into_inner) = Names::clone(&names);
+        }
+        (names, cells)
     }
 
     /// The result as a tree; `None` if stopped.

@@ -43,11 +43,9 @@ fn a_point_is_what_a_replay_of_the_changed_machine_counts() {
     single.feed(job.trace.as_ref().unwrap().batch().as_ref()).unwrap();
     let single = single.finish().unwrap();
     let count = |number: u64| Cell::Int(i64::try_from(number).unwrap());
-    let expected = vec![
-        ("accesses".to_owned(), count(single.accesses)),
-        ("levels.L1D.misses".to_owned(), count(single.levels[0].1.misses)),
-    ];
-    assert_eq!(row.outcome, Outcome::Done(expected, None));
+    let names = Names::from(["accesses", "levels.L1D.misses"].map(str::to_owned));
+    let expected = vec![count(single.accesses), count(single.levels[0].1.misses)];
+    assert_eq!(row.outcome, Outcome::Done(names, expected, None));
 }
 
 #[test]
@@ -156,11 +154,12 @@ fn a_point_of_a_service_is_its_simulation() {
     let mut single = crate::service::Simulation::new(config, 3).unwrap();
     while !single.advance(1000).unwrap() {}
     let single = single.finish();
+    let names = Names::from(["totals.requests", "digest"].map(str::to_owned));
     let expected = vec![
-        ("totals.requests".to_owned(), Cell::Int(single["totals"]["requests"].as_i64().unwrap())),
-        ("digest".to_owned(), Cell::Text(single["digest"].as_str().unwrap().to_owned())),
+        Cell::Int(single["totals"]["requests"].as_i64().unwrap()),
+        Cell::Text(single["digest"].as_str().unwrap().to_owned()),
     ];
-    assert_eq!(one(&job, &[], &service, json!([900])), Outcome::Done(expected, None));
+    assert_eq!(one(&job, &[], &service, json!([900])), Outcome::Done(names, expected, None));
     assert!(matches!(one(&job, &[], &service, json!([-1])), Outcome::Failed(text) if text.contains("rate_per_s")));
 }
 
