@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -11,15 +12,16 @@ __all__ = ["PoisonTarget"]
 
 
 class PoisonJob:
-    """Squares the value of a point; one value ends the process."""
+    """Squares the value of a point, which may take a while; one value ends the process."""
 
-    def __init__(self, poison: int) -> None:
-        self.poison = poison
+    def __init__(self, poison: int, seconds: float = 0.0) -> None:
+        self.poison, self.seconds = poison, seconds
 
     def run(self, chunk: bytes) -> Rows:
         values = json.loads(chunk)
         if self.poison in values:
             os._exit(7)
+        time.sleep(self.seconds * len(values))
         return Rows(
             [("square",)], [Row(str(value).encode().rjust(16), None, False, 1, 0, (value**2,)) for value in values]
         )
@@ -29,11 +31,11 @@ class PoisonTarget:
     """A target whose points are numbers."""
 
     verb = "simulate"
-    metrics = ("square",)
-    zero = ()
+    metrics: tuple[str, ...] = ("square",)
+    zero: tuple[str, ...] = ()
 
-    def __init__(self, poison: int) -> None:
-        self._poison = poison
+    def __init__(self, poison: int, seconds: float = 0.0) -> None:
+        self._poison, self._seconds = poison, seconds
 
     def bind(self, names: Sequence[str], metrics: Sequence[str]) -> None:
         pass
@@ -42,7 +44,7 @@ class PoisonTarget:
         return {}
 
     def job(self) -> Job:
-        return PoisonJob(self._poison)
+        return PoisonJob(self._poison, self._seconds)
 
     def chunk(self, points: Sequence[Point]) -> bytes:
         return json.dumps([point.values[0] for point in points]).encode()

@@ -127,7 +127,7 @@ class DaskEngine:
         if future.status == "error":
             error = future.exception()
             if isinstance(error, distributed.scheduler.KilledWorker):
-                return Finished(number, None, "its workers died")
+                return Finished(number, None, "its worker died")
             raise SweepError(f"a Dask task failed ({type(error).__name__}: {error}): put that right, then resume")
         # All workers that had the job died, and the task or its rows with it: both are given out again.
         if self._client.status != "running" or task.tries >= _TRIES_MAX:

@@ -1,7 +1,11 @@
 """The driver: takes points as they come, leaves out what is known, keeps the engine busy, and stores rows.
 
 Chunks are cut so that one takes the time that the engine asks for, and some more wait than run, so that no slot is idle
-while rows are written. Points are never all in memory: those under way are, and no others.
+while rows are written. The last ones are smaller, so that little is left to write when the last point is done. Points
+are never all in memory: those under way are, and no others.
+
+A point that ends what runs it is found by running its company one by one, each where it can do no harm: the points of a
+chunk that an engine lost, and those that were under way when a driver was killed.
 """
 
 import itertools
@@ -19,6 +23,9 @@ __all__ = ["Drive", "Progress"]
 
 # Points of a chunk: bounds what is in memory.
 _CHUNK_MAX = 2000
+
+# Chunks are not cut smaller than that because few points are left.
+_CHUNK_MIN = 32
 
 # How often a point may end what runs it.
 _TRIES_MAX = 2
@@ -62,34 +69,68 @@ class Drive:
         # Those that a user named and no row had yet.
         self._unseen = list(metrics)
         self._others = store.has_other_sweeps(sweep)
+        # What was under way when a driver was killed.
+        self._shadows = store.suspects(sweep)
+        # Points that were looked at.
+        self._seen = 0
 
     def run(self, points: Iterator[Point]) -> None:
         """Runs those of the points that have no row yet."""
-        ahead = self._engine.ahead
         pending = self._pending(points)
         self._finished_at = time.monotonic()
+        finished: Finished | None = None
         while True:
-            while len(self._flights) < ahead and (some := list(itertools.islice(pending, self._size))):
-                if some := self._unanswered(self._unknown(some)):
-                    self._submit(some)
-            self._submit_suspect()
+            chunks = self._cut(pending, self._engine.ahead - len(self._flights) + (finished is not None))
+            # Rows and what follows them in one transaction.
+            with self._store.transaction():
+                if finished is not None:
+                    self._take(finished)
+                chunks += self._cut_suspects()
+                for number, flight in chunks:
+                    self._flights[number] = flight
+                    self._store.begin(self._sweep, number, flight.points)
+            for number, flight in chunks:
+                self._submit(number, flight)
             if not self._flights:
                 break
             self._tell()
             finished = self._engine.wait(_TOLD_EVERY_S)
-            if finished is not None:
-                self._take(finished)
         self._tell(is_last=True)
+
+    def _cut(self, pending: Iterator[Point], count: int) -> list[tuple[int, _Flight]]:
+        """So many chunks at most of points that must be run."""
+        chunks: list[tuple[int, _Flight]] = []
+        while len(chunks) < count and (some := list(itertools.islice(pending, self._wanted()))):
+            if some := self._unanswered(self._unknown(some)):
+                chunks.append((next(self._numbers), _Flight(some, isolated=False)))
+        return chunks
+
+    def _wanted(self) -> int:
+        """Points of the next chunk: fewer towards the end."""
+        if self._total is None:
+            return self._size
+        return min(self._size, max(_CHUNK_MIN, (self._total - self._seen) // 4))
 
     def _pending(self, points: Iterator[Point]) -> Iterator[Point]:
         """Points without a row, and those that are to be tried again."""
         while some := list(itertools.islice(points, _CHUNK_MAX)):
             known = self._store.known(self._sweep, some)
+            if not known and not self._shadows:
+                self._seen += len(some)
+                yield from some
+                continue
             for point in some:
-                status, attempts = known.get((point.number, point.replicate), ("pending", 0))
-                if status == "pending":
+                self._seen += 1
+                key = (point.number, point.replicate)
+                if key in known:
+                    status, attempts = known[key]
+                    if status != "pending":
+                        continue
                     if attempts:
-                        self._attempts[point.number, point.replicate] = attempts
+                        self._attempts[key] = attempts
+                if self._shadows and any(first <= key <= last for first, last in self._shadows):
+                    self._suspects.append(point)
+                else:
                     yield point
 
     def _unknown(self, points: list[Point]) -> list[Point]:
@@ -137,17 +178,17 @@ class Drive:
         identities = getattr(self._job, "identities", None)
         return identities(self._target.chunk(points)) if identities is not None else [None] * len(points)
 
-    def _submit(self, points: list[Point], *, isolated: bool = False) -> None:
-        number = next(self._numbers)
-        content = self._target.chunk(points)
-        self._store.begin(self._sweep, number, len(points))
-        self._flights[number] = _Flight(points, isolated)
-        self._engine.submit(Chunk(number, content, len(points)))
+    def _submit(self, number: int, flight: _Flight) -> None:
+        chunk = Chunk(number, self._target.chunk(flight.points), len(flight.points))
+        # Engines whose workers are other processes have nothing to keep a point from.
+        submit = getattr(self._engine, "submit_alone", self._engine.submit) if flight.isolated else self._engine.submit
+        submit(chunk)
 
-    def _submit_suspect(self) -> None:
-        """One point after the other of the chunks that were lost, so that the one that ends its worker is found."""
-        if self._suspects and not any(flight.isolated for flight in self._flights.values()):
-            self._submit([self._suspects.pop(0)], isolated=True)
+    def _cut_suspects(self) -> list[tuple[int, _Flight]]:
+        """Suspects one by one, so that the one that ends what runs it is found."""
+        count = getattr(self._engine, "ahead_alone", 1) - sum(flight.isolated for flight in self._flights.values())
+        some, self._suspects = self._suspects[: max(count, 0)], self._suspects[max(count, 0) :]
+        return [(next(self._numbers), _Flight([point], isolated=True)) for point in some]
 
     def _take(self, finished: Finished) -> None:
         flight = self._flights.pop(finished.number)
@@ -155,7 +196,8 @@ class Drive:
             self._lost(finished, flight)
             return
         rows = self._target.finish(flight.points, finished.rows)
-        self._adapt(len(flight.points))
+        if not flight.isolated:
+            self._adapt(len(flight.points))
         self._write(finished.number, flight.points, rows)
 
     def _lost(self, finished: Finished, flight: _Flight) -> None:
@@ -169,16 +211,14 @@ class Drive:
     def _write(self, number: int, points: list[Point], rows: Rows) -> None:
         if len(rows.rows) != len(points):
             raise SweepError(f"a worker gave {len(rows.rows)} rows for {len(points)} points: its version is another")
-        marked = [
-            row if not row.is_given_up or (row.error or "").startswith("quarantined") else _quarantined(row)
-            for row in rows.rows
-        ]
+        marked = rows.rows
+        if any(row.is_given_up for row in marked):
+            marked = [_quarantined(row) if row.is_given_up else row for row in marked]
         self._check_metrics(rows)
-        attempts = {
-            key: self._attempts.pop(key)
-            for point in points
-            if (key := (point.number, point.replicate)) in self._attempts
-        }
+        attempts = {}
+        if self._attempts:
+            keys = [(point.number, point.replicate) for point in points]
+            attempts = {key: self._attempts.pop(key) for key in keys if key in self._attempts}
         self._store.write(self._sweep, number, rows.schemas, list(zip(points, marked, strict=True)), attempts)
 
     def _check_metrics(self, rows: Rows) -> None:
@@ -209,4 +249,6 @@ class Drive:
 
 
 def _quarantined(row: Row) -> Row:
+    if (row.error or "").startswith("quarantined"):
+        return row
     return row._replace(error=f"quarantined: the simulator panicked {row.tries} times ({row.error})")

@@ -1,23 +1,32 @@
 """Who runs the chunks of a sweep: a narrow protocol, and the engine of this process.
 
 An engine takes chunks, gives back rows in any order, and knows nothing of axes, stores or tables. What a row says
-depends on its point alone, so every engine gives the same rows.
+depends on its point alone, so every engine gives the same rows. One whose workers share the driver's process has
+`submit_alone` for chunks that may end a process, and `ahead_alone`, how many of them may be under way.
 """
+
+from __future__ import annotations
 
 import os
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from runq import _core
 from runq.errors import ConfigError
 from runq.sweeps._native import NativeJob, rows_of
 from runq.sweeps._target import Job, Rows
 
+if TYPE_CHECKING:
+    from runq.sweeps._alone import Alone
+
 __all__ = ["Chunk", "Engine", "Finished", "LocalEngine", "cpu_count"]
 
 
-# Of the threads of the core: a hundred short points.
-_POOL_CHUNK_S = 0.05
+# Of the threads of the core: some hundred short points.
+_POOL_CHUNK_S = 0.1
+
+# How often the process of its own is looked at while threads are at work too.
+_ALONE_EVERY_S = 0.01
 
 
 class Chunk(NamedTuple):
@@ -81,12 +90,18 @@ class LocalEngine:
             raise ConfigError("jobs", "must be between 1 and 1024", repr(jobs))
         self.slots = cpu_count() if jobs is None else jobs
         self.ahead = 2 * self.slots + 1
+        self.ahead_alone = 32
         self.chunk_s = 1.0
+        self._job: Job | None = None
+        self._alone: Alone | None = None
+        # Chunks that the threads have.
+        self._under_way = 0
         self._pool: _core.SweepPool | None = None
         self._others: _Threads | None = None
 
     def start(self, job: Job) -> None:
         """Starts the threads."""
+        self._job = job
         if isinstance(job, NativeJob):
             self._pool = job.pool(self.slots)
             # All threads share the points of a chunk, and wait for the rows of the last one alone.
@@ -96,20 +111,31 @@ class LocalEngine:
 
     def submit(self, chunk: Chunk) -> None:
         """Queues a chunk."""
+        self._under_way += 1
         if self._pool is not None:
             self._pool.submit(chunk.number, chunk.content)
         else:
             self._threads().submit(chunk)
 
+    def submit_alone(self, chunk: Chunk) -> None:
+        """Queues a chunk for a process of its own."""
+        from runq.sweeps._alone import Alone
+
+        if self._alone is None:
+            assert self._job is not None, "an engine is started before it is used"
+            self._alone = Alone(self._job)
+        self._alone.submit(chunk)
+
     def wait(self, timeout_s: float) -> Finished | None:
         """A chunk that is done."""
-        if self._pool is None:
-            return self._threads().wait(timeout_s)
-        done = self._pool.wait(timeout_s)
-        if done is None:
-            return None
-        number, schemas, rows = done
-        return Finished(number, rows_of(schemas, rows))
+        if self._alone is not None and self._alone.is_busy:
+            finished = self._alone.wait(0 if self._under_way else timeout_s)
+            if finished is not None or not self._under_way:
+                return finished
+            timeout_s = min(timeout_s, _ALONE_EVERY_S)
+        finished = self._threads().wait(timeout_s) if self._pool is None else _wait(self._pool, timeout_s)
+        self._under_way -= finished is not None
+        return finished
 
     def stop(self) -> None:
         """Ends the threads."""
@@ -117,11 +143,22 @@ class LocalEngine:
             self._pool.stop()
         if self._others is not None:
             self._others.stop()
-        self._pool = self._others = None
+        if self._alone is not None:
+            self._alone.stop()
+        self._pool = self._others = self._alone = None
+        self._under_way = 0
 
-    def _threads(self) -> "_Threads":
+    def _threads(self) -> _Threads:
         assert self._others is not None, "an engine is started before it is used"
         return self._others
+
+
+def _wait(pool: _core.SweepPool, timeout_s: float) -> Finished | None:
+    done = pool.wait(timeout_s)
+    if done is None:
+        return None
+    number, schemas, rows = done
+    return Finished(number, rows_of(schemas, rows))
 
 
 class _Threads:

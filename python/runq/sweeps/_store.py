@@ -2,15 +2,16 @@
 
 Each sweep has a table `sweep_N` with one row a point: its axes, what became of it, and a column for each metric. Rows
 come in transactions, one a chunk, so whoever is killed loses the chunks under way and nothing else. `identity` says
-which points are known, over all sweeps of the file. The write-ahead log lets others read meanwhile; one driver at a
-time writes.
+which points are known, once the file has more than one sweep. `running` has the chunks under way: those that a driver
+leaves there have ended it, perhaps, and are what `suspects` tells of. The write-ahead log lets others read meanwhile;
+one driver at a time writes.
 """
 
 import json
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,7 +26,10 @@ from runq.sweeps._target import Point, Row
 __all__ = ["Column", "Store", "SweepRecord"]
 
 # Of the layout of the file; PRAGMA user_version.
-FORMAT = 1
+FORMAT = 2
+
+# What is made into FORMAT when it is next written.
+_FORMAT_OLDEST = 1
 
 # "runq" as PRAGMA application_id.
 _APPLICATION = 0x72756E71
@@ -49,8 +53,14 @@ CREATE TABLE metric (
 CREATE TABLE identity (
     identity BLOB PRIMARY KEY, sweep INTEGER NOT NULL, point INTEGER NOT NULL, replicate INTEGER NOT NULL
 ) WITHOUT ROWID;
+"""
+
+# The first and the last point of each chunk. Below 0: of drivers that were killed.
+_RUNNING = """
 CREATE TABLE running (
-    sweep INTEGER NOT NULL, chunk INTEGER NOT NULL, points INTEGER NOT NULL, PRIMARY KEY (sweep, chunk)
+    sweep INTEGER NOT NULL, chunk INTEGER NOT NULL, points INTEGER NOT NULL,
+    first INTEGER NOT NULL, first_replicate INTEGER NOT NULL, last INTEGER NOT NULL, last_replicate INTEGER NOT NULL,
+    PRIMARY KEY (sweep, chunk)
 ) WITHOUT ROWID;
 """
 
@@ -87,8 +97,10 @@ class SweepRecord(NamedTuple):
 class Store:
     """An open store."""
 
-    def __init__(self, path: str | os.PathLike[str], *, create: bool = True) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, create: bool = True, is_temporary: bool = False) -> None:
         self.path = str(path)
+        self._is_temporary = is_temporary
+        self._has_others: dict[int, bool] = {}
         self._inserts: dict[tuple[int, tuple[str, ...]], str] = {}
         self._metrics: dict[int, dict[str, Column]] = {}
         exists = Path(self.path).exists()
@@ -123,12 +135,16 @@ class Store:
     def driving(self) -> Iterator[None]:
         """Makes this process the only one that writes."""
         with DriverLock(self.path), self.errors():
-            self._db.execute("DELETE FROM running")
+            self._upgrade()
+            self._keep_suspects()
             try:
                 yield
             finally:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
+                # Who comes to this place was not killed.
+                with suppress(sqlite3.Error):
+                    self._db.execute("DELETE FROM running WHERE chunk >= 0")
 
     def check_model(self, *, mix: bool) -> None:
         """Refuses results of another version of the model."""
@@ -177,6 +193,7 @@ class Store:
                 self._db.execute(
                     f"CREATE TABLE sweep_{number} ({columns}, PRIMARY KEY (point, replicate)) WITHOUT ROWID"
                 )
+                self._index_others(number)
             else:
                 number = found[0]
         return self.sweep(number)
@@ -193,7 +210,7 @@ class Store:
             return 0
         with self.errors():
             (count,) = self._db.execute(
-                "SELECT coalesce(sum(points), 0) FROM running WHERE sweep = ?", (sweep,)
+                "SELECT coalesce(sum(points), 0) FROM running WHERE sweep = ? AND chunk >= 0", (sweep,)
             ).fetchone()
         return int(count)
 
@@ -217,8 +234,11 @@ class Store:
 
     def has_other_sweeps(self, sweep: int) -> bool:
         """Whether a point may be known from another sweep."""
-        with self.errors():
-            return self._db.execute("SELECT 1 FROM sweep WHERE id != ? LIMIT 1", (sweep,)).fetchone() is not None
+        if sweep not in self._has_others:
+            with self.errors():
+                found = self._db.execute("SELECT 1 FROM sweep WHERE id != ? LIMIT 1", (sweep,)).fetchone()
+            self._has_others[sweep] = found is not None
+        return self._has_others[sweep]
 
     def find(self, identities: Iterable[bytes]) -> dict[bytes, dict[str, Any]]:
         """The metrics of those identities that are done, by name."""
@@ -240,10 +260,28 @@ class Store:
                         found[identity] = dict(named)
         return found
 
-    def begin(self, sweep: int, chunk: int, points: int) -> None:
+    def begin(self, sweep: int, chunk: int, points: Sequence[Point]) -> None:
         """Notes that a chunk is under way."""
+        first, last = points[0], points[-1]
+        place = (first.number, first.replicate, last.number, last.replicate)
         with self.transaction():
-            self._db.execute("INSERT OR REPLACE INTO running VALUES (?, ?, ?)", (sweep, chunk, points))
+            self._db.execute(
+                "INSERT OR REPLACE INTO running VALUES (?, ?, ?, ?, ?, ?, ?)", (sweep, chunk, len(points), *place)
+            )
+
+    def suspects(self, sweep: int) -> list[tuple[tuple[int, int], tuple[int, int]]]:
+        """First and last points (number and replicate) of what was under way when a driver was killed."""
+        with self.errors():
+            rows = self._db.execute(
+                "SELECT first, first_replicate, last, last_replicate FROM running WHERE sweep = ? AND chunk < 0",
+                (sweep,),
+            ).fetchall()
+        return [((row[0], row[1]), (row[2], row[3])) for row in rows]
+
+    def clear_suspects(self, sweep: int) -> None:
+        """Forgets them: all have rows now."""
+        with self.transaction():
+            self._db.execute("DELETE FROM running WHERE sweep = ? AND chunk < 0", (sweep,))
 
     def write(
         self,
@@ -264,10 +302,11 @@ class Store:
                 by_schema.setdefault(row.schema, []).append((point, row))
             for schema, group in by_schema.items():
                 self._insert(sweep, tuple(schemas[schema]), group, attempts)
-            identities = (
-                (row.identity, sweep, point.number, point.replicate) for point, row in rows if row.error is None
-            )
-            self._db.executemany("INSERT OR IGNORE INTO identity VALUES (?, ?, ?, ?)", identities)
+            if self.has_other_sweeps(sweep):
+                identities = (
+                    (row.identity, sweep, point.number, point.replicate) for point, row in rows if row.error is None
+                )
+                self._db.executemany("INSERT OR IGNORE INTO identity VALUES (?, ?, ?, ?)", identities)
             failed = sum(row.error is not None for _, row in rows)
             self._db.execute(
                 "UPDATE sweep SET done = done + ?, failed = failed + ?, reused = reused + ? WHERE id = ?",
@@ -297,7 +336,10 @@ class Store:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All or nothing."""
+        """All or nothing; in another one, part of it."""
+        if self._db.in_transaction:
+            yield
+            return
         with self.errors():
             self._db.execute("BEGIN IMMEDIATE")
             try:
@@ -317,17 +359,42 @@ class Store:
         is_empty = self._db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is None
         if exists and not is_empty and application != _APPLICATION:
             raise StoreError(f"{self.path}: is a database of another program; name another file")
-        if application == _APPLICATION and version != FORMAT:
+        if application == _APPLICATION and not _FORMAT_OLDEST <= version <= FORMAT:
             raise StoreError(
                 f"{self.path}: is a store of format {version}, and this version of runq has format {FORMAT}: "
                 "use the version of runq that made it, or another file"
             )
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = NORMAL")
+        # What ends with this process need not outlive the machine, and nobody else reads it.
+        self._db.execute(f"PRAGMA journal_mode = {'MEMORY' if self._is_temporary else 'WAL'}")
+        self._db.execute(f"PRAGMA synchronous = {'OFF' if self._is_temporary else 'NORMAL'}")
         if is_empty:
             self._db.executescript(
                 f"BEGIN IMMEDIATE; PRAGMA application_id = {_APPLICATION}; PRAGMA user_version = {FORMAT};"
-                f"{_SCHEMA} COMMIT;"
+                f"{_SCHEMA}{_RUNNING} COMMIT;"
+            )
+
+    def _upgrade(self) -> None:
+        """Gives a store of an older format what it lacks."""
+        (version,) = self._db.execute("PRAGMA user_version").fetchone()
+        if version < FORMAT:
+            self._db.executescript(
+                f"BEGIN IMMEDIATE; DROP TABLE running; {_RUNNING} PRAGMA user_version = {FORMAT}; COMMIT;"
+            )
+
+    def _keep_suspects(self) -> None:
+        """Keeps apart what killed drivers have left: it is not under way."""
+        with self.transaction():
+            self._db.execute(
+                "UPDATE running SET chunk = (SELECT min(0, min(chunk)) FROM running) - 1 - chunk WHERE chunk >= 0"
+            )
+
+    def _index_others(self, sweep: int) -> None:
+        """Makes the points of the other sweeps known. While there was one sweep, nobody asked for them."""
+        self._has_others.clear()
+        for (other,) in self._db.execute("SELECT id FROM sweep WHERE id != ?", (sweep,)).fetchall():
+            self._db.execute(
+                f"INSERT OR IGNORE INTO identity SELECT identity, {other}, point, replicate FROM sweep_{other} "
+                "WHERE status = 'done' AND identity IS NOT NULL ORDER BY identity"
             )
 
     def _insert(
@@ -347,25 +414,14 @@ class Store:
             self._inserts[sweep, names] = (
                 f"INSERT OR REPLACE INTO sweep_{sweep} ({listed}) VALUES ({', '.join('?' * count)})"
             )
-        model = _core.model_version
-        self._db.executemany(
-            self._inserts[sweep, names],
-            (
-                (
-                    point.number,
-                    point.replicate,
-                    *map(stored_value, point.values),
-                    point.seed,
-                    "done" if row.error is None else "failed",
-                    row.error,
-                    row.tries + attempts.get((point.number, point.replicate), 0),
-                    row.identity,
-                    model,
-                    *row.values,
-                )
-                for point, row in group
-            ),
-        )
+        model, rows = _core.model_version, []
+        for point, row in group:
+            number, replicate, seed, values = point
+            tries = row.tries + attempts.get((number, replicate), 0) if attempts else row.tries
+            status = "done" if row.error is None else "failed"
+            kept = map(stored_value, values)
+            rows.append((number, replicate, *kept, seed, status, row.error, tries, row.identity, model, *row.values))
+        self._db.executemany(self._inserts[sweep, names], rows)
 
     def _note(self, sweep: int, names: tuple[str, ...], group: Sequence[tuple[Point, Row]]) -> list[str]:
         """Notes which metrics there are and of which kinds; returns their columns."""

@@ -127,7 +127,7 @@ class Sweep:
         opened = None
         try:
             check_axes(self)
-            opened = Store(path)
+            opened = Store(path, is_temporary=temporary is not None)
             opened.check_model(mix=mix_versions)
             with opened.driving():
                 record = opened.add_sweep(*self._key(), self.space.names)
@@ -225,7 +225,9 @@ class Sweep:
                 drive.run(self.points())
         finally:
             engine.stop()
-        store.set_total(record.id, total, is_complete=True)
+        with store.transaction():
+            store.clear_suspects(record.id)
+            store.set_total(record.id, total, is_complete=True)
 
     def _drive_until(self, drive: Drive, store: Store, sweep: int, rule: Until) -> int:
         """Rounds: one more replicate of every point whose interval is too wide. Only rows decide."""
@@ -244,6 +246,9 @@ class Sweep:
     def _points(self, replicates: Sequence[int], numbers: Sequence[int] | None = None) -> Iterator[Point]:
         wanted = None if numbers is None else iter(numbers)
         following = None if wanted is None else next(wanted, None)
+        # Of all points, where neither an axis nor the values of a point change them.
+        common = [(one, seed_of(self.seed, one)) for one in replicates]
+        is_common = self._seed_axis is None and self.seeds == "common"
         for number, values in enumerate(self.space):
             if wanted is not None:
                 if following is None:
@@ -251,9 +256,13 @@ class Sweep:
                 if number != following:
                     continue
                 following = next(wanted, None)
-            seed = self.seed if self._seed_axis is None else values[self._seed_axis]
-            for replicate in replicates:
-                yield Point(number, replicate, seed_of(seed, replicate, self.seeds, values), values)
+            seeds = common if is_common else self._seeds_of(values, replicates)
+            for replicate, seed in seeds:
+                yield Point(number, replicate, seed, values)
+
+    def _seeds_of(self, values: tuple[Any, ...], replicates: Sequence[int]) -> list[tuple[int, int]]:
+        seed = self.seed if self._seed_axis is None else values[self._seed_axis]
+        return [(one, seed_of(seed, one, self.seeds, values)) for one in replicates]
 
 
 def engine_of(engine: Any, jobs: int | None = None, scheduler: str | None = None) -> Engine:
