@@ -105,7 +105,7 @@ def status(store: str, as_json: bool) -> None:
     from runq.sweeps._store import Store
 
     opened = Store(store, create=False)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for record in opened.sweeps():
         running = opened.running(record.id)
         settled = record.done + record.failed
@@ -115,8 +115,8 @@ def status(store: str, as_json: bool) -> None:
         rows.append(
             {
                 "sweep": record.id,
-                "target": record.definition["target"],
-                "axes": [name for part in record.definition["over"] for name in part["names"]],
+                "target": record.target,
+                "axes": record.axes,
                 "points": record.total,
                 "pending": pending,
                 "running": running,
@@ -187,12 +187,13 @@ def _resume(store: str, number: int | None, *, retry_failed: bool, **options: An
     try:
         opened.check_model(mix=options["mix_versions"])
         record = opened.sweep(number)
+        definition = opened.definition(record.id)
     finally:
         opened.close()
     if record.is_complete and not (retry_failed and record.failed):
         click.echo(f"{store}: nothing to do: {record.done:,} done, {record.failed:,} failed")
         return
-    _run(Sweep.from_definition(record.definition), store, retry_failed=retry_failed, **options)
+    _run(Sweep.from_definition(definition), store, retry_failed=retry_failed, **options)
 
 
 def _run(

@@ -2,8 +2,11 @@
 
 import itertools
 import json
+from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from runq.errors import ConfigError
 from runq.models import Model, plain
@@ -18,6 +21,9 @@ Value = Any
 Where = str | Callable[[Mapping[str, Value]], object]
 
 
+# Integers of eight bytes.
+_LIMIT = 1 << 63
+
 # An axis may have a million values.
 _ENCODE = json.JSONEncoder(sort_keys=True).encode
 
@@ -27,6 +33,43 @@ class Axes(NamedTuple):
 
     names: tuple[str, ...]
     steps: Sequence[tuple[Value, ...]]
+
+
+class _Steps(Sequence[tuple[Value, ...]]):
+    """Steps by columns, those of numbers as eight bytes each."""
+
+    def __init__(self, columns: Sequence[Sequence[Value]]) -> None:
+        self._columns = [_compact(column) for column in columns]
+
+    def __iter__(self) -> Iterator[tuple[Value, ...]]:
+        return zip(*self._columns, strict=True)
+
+    def __len__(self) -> int:
+        return len(self._columns[0])
+
+    def __getitem__(self, place: Any) -> Any:
+        if isinstance(place, slice):
+            return _Steps([column[place] for column in self._columns])
+        return tuple(column[place] for column in self._columns)
+
+    def column(self, place: int) -> Sequence[Value]:
+        """The values of one of the axes."""
+        return self._columns[place]
+
+
+def _by_columns(part: Axes) -> Axes:
+    if isinstance(part.steps, _Steps):
+        return part
+    return Axes(part.names, _Steps(list(zip(*part.steps, strict=True)) or [()] * len(part.names)))
+
+
+def _compact(column: Sequence[Value]) -> Sequence[Value]:
+    if isinstance(column, (range, array)):
+        return column
+    kinds = set(map(type, column))
+    if kinds == {int} and min(column) >= -_LIMIT and max(column) < _LIMIT:
+        return array("q", column)
+    return array("d", column) if kinds == {float} else list(column)
 
 
 def linear(start: float, stop: float, steps: int) -> list[float]:
@@ -109,7 +152,7 @@ class Space:
     """
 
     def __init__(self, parts: Sequence[Axes], where: Sequence[Where] = ()) -> None:
-        self.parts = tuple(parts)
+        self.parts = tuple(map(_by_columns, parts))
         self.names = tuple(itertools.chain.from_iterable(part.names for part in self.parts))
         for name in self.names:
             if self.names.count(name) > 1:
@@ -142,10 +185,14 @@ class Space:
 
     def values(self, name: str) -> list[Value]:
         """The different values of an axis in the order in which they are given."""
+        return list({_key(value): value for value in self.column(name)}.values())
+
+    def column(self, name: str) -> Sequence[Value]:
+        """The values of an axis at its steps."""
         for part in self.parts:
             if name in part.names:
-                column = part.names.index(name)
-                return list({_key(step[column]): step[column] for step in part.steps}.values())
+                assert isinstance(part.steps, _Steps), "parts are made so"
+                return part.steps.column(part.names.index(name))
         raise KeyError(name)
 
 
@@ -170,7 +217,7 @@ def space_of(
 
 
 def _grid(table: Mapping[str, Any]) -> list[Axes]:
-    return [Axes((name,), _once(name, _values(name, table[name]))) for name in table]
+    return [Axes((name,), _Steps([_once(name, _values(name, table[name]))])) for name in table]
 
 
 def _listed(value: object) -> Iterable[Any]:
@@ -179,28 +226,31 @@ def _listed(value: object) -> Iterable[Any]:
     raise ConfigError("over", "must be a table of axes, zipped(...), points(...) or a list of such", repr(value))
 
 
-def _values(name: object, values: object) -> list[Value]:
+def _values(name: object, values: object) -> Sequence[Value]:
     if not isinstance(name, str) or not name:
         raise ConfigError("over", "must have paths as names of axes", repr(name))
     if isinstance(values, Mapping):
         values = _range(name, values)
     if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
         raise ConfigError(f"over.{name}", "must be a list of values", repr(values))
-    plain = [_plain(f"over.{name}", value) for value in values]
+    plain = values if isinstance(values, range) else [_plain(f"over.{name}", value) for value in values]
     if not plain:
         raise ConfigError(f"over.{name}", "must have at least one value", "[]")
     return plain
 
 
-def _once(name: str, values: Sequence[Value]) -> list[tuple[Value, ...]]:
-    """The steps of an axis by itself, which has each value once."""
+def _once(name: str, values: Sequence[Value]) -> Sequence[Value]:
+    """The values of an axis by itself, which has each once."""
+    values = _compact(values)
+    if isinstance(values, range) or (isinstance(values, array) and len(np.unique(values)) == len(values)):
+        return values
     seen: set[str] = set()
     for value in values:
         key = _key(value)
         if key in seen:
             raise ConfigError(f"over.{name}", "must have each value once", key)
         seen.add(key)
-    return [(value,) for value in values]
+    return values
 
 
 def _range(name: str, table: Mapping[str, Any]) -> list[float]:

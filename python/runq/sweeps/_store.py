@@ -13,7 +13,9 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
+
+import msgspec
 
 from runq import _core
 from runq.errors import StoreError
@@ -82,10 +84,12 @@ class Column(NamedTuple):
 
 
 class SweepRecord(NamedTuple):
-    """What a store knows of a sweep."""
+    """What a store knows of a sweep: the verb, axes and metrics of its definition, and how far it is."""
 
     id: int
-    definition: dict[str, Any]
+    target: str
+    axes: list[str]
+    metrics: list[str]
     model: int
     total: int | None
     done: int
@@ -178,6 +182,12 @@ class Store:
         raise StoreError(
             f"{self.path}: must name one of the sweeps {', '.join(str(one.id) for one in known)}, got {number}"
         )
+
+    def definition(self, number: int) -> dict[str, Any]:
+        """The definition of a sweep."""
+        with self.errors():
+            (text,) = self._db.execute("SELECT definition FROM sweep WHERE id = ?", (number,)).fetchone()
+        return cast(dict[str, Any], json.loads(text))
 
     def add_sweep(self, key: bytes, definition: str, axes: Sequence[str]) -> SweepRecord:
         """The sweep of that key; a new one if there is none."""
@@ -455,6 +465,24 @@ class Store:
         return stored
 
 
+class _Part(msgspec.Struct):
+    names: list[str]
+
+
+class _Definition(msgspec.Struct):
+    """Of a definition all but what can be large: the values of axes."""
+
+    target: str
+    metrics: list[str]
+    over: list[_Part]
+
+
 def _record(row: Sequence[Any]) -> SweepRecord:
-    number, definition, model, total, done, failed, reused, is_complete = row
-    return SweepRecord(number, json.loads(definition), model, total, done, failed, reused, bool(is_complete))
+    number, text, model, total, done, failed, reused, is_complete = row
+    try:
+        known = msgspec.json.decode(text, type=_Definition)
+    except msgspec.DecodeError:
+        # There may be values that JSON does not have, such as infinity.
+        known = msgspec.convert(json.loads(text), _Definition)
+    axes = [name for part in known.over for name in part.names]
+    return SweepRecord(number, known.target, axes, known.metrics, model, total, done, failed, reused, bool(is_complete))

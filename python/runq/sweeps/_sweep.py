@@ -88,7 +88,7 @@ class Sweep:
         self.target.bind(self.space.names, self.metrics)
         self._seed_axis = self.space.names.index(_SEED) if _SEED in self.space.names else None
         if self._seed_axis is not None:
-            for value in self.space.values(_SEED):
+            for value in self.space.column(_SEED):
                 if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= SEED_MAX:
                     raise ConfigError("over.seed", "must be between 0 and 2^63-1", repr(value))
 
@@ -159,7 +159,7 @@ class Sweep:
         tree = {
             "target": self.target.verb,
             "with": target,
-            "over": [{"names": part.names, "steps": part.steps} for part in self.space.parts],
+            "over": [{"names": part.names, "steps": list(part.steps)} for part in self.space.parts],
             "where": [where for where in self.space.where if isinstance(where, str)],
             "repeat": repeat,
             "seed": self.seed,

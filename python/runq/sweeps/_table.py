@@ -39,14 +39,14 @@ class SweepTable:
         self._store, self._record = store, record
         # Ends with the table, and so does a temporary folder.
         self._finalizer = weakref.finalize(self, _close, store, temporary)
-        self.axes: list[str] = [name for part in record.definition["over"] for name in part["names"]]
+        self.axes: list[str] = record.axes
         found = {column.name: column for column in store.columns(record.id) if column.kinds}
-        self.metrics: list[str] = ordered(list(found), record.definition["metrics"])
+        self.metrics: list[str] = ordered(list(found), record.metrics)
         self.columns: list[str] = [*HEAD, *self.axes, *(name for name in TAIL if name not in self.axes), *self.metrics]
         stored = dict(zip(self.axes, axis_columns(self.axes), strict=True))
         self._stored = {name: name for name in (*HEAD, *TAIL)} | stored | {name: found[name].stored for name in found}
         self._kinds = {name: found[name].kinds for name in found}
-        self._zero = tuple(name for name in self.metrics if name.startswith(zero_of(record.definition["target"])))
+        self._zero = tuple(name for name in self.metrics if name.startswith(zero_of(record.target)))
 
     def __len__(self) -> int:
         """How many points have a row, failed ones included."""
