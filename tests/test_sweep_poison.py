@@ -103,10 +103,17 @@ def test_the_core_runs_points_alone_as_it_does_in_company(tmp_path: Path) -> Non
 
 def test_a_store_of_the_format_before_goes_on(tmp_path: Path) -> None:
     store = tmp_path / "s.db"
-    expected = squares(-1).run(store).digest()
+    with contextlib.closing(squares(-1).run(store)) as table:
+        expected = table.digest()
     with contextlib.closing(sqlite3.connect(store)) as db:
         db.executescript(
             "DELETE FROM sweep_1 WHERE point >= 390; UPDATE sweep SET done = 390, is_complete = 0; DROP TABLE running;"
+            "CREATE TABLE old (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, definition TEXT NOT NULL,"
+            "model INTEGER NOT NULL, total INTEGER, done INTEGER NOT NULL DEFAULT 0, failed INTEGER NOT NULL DEFAULT 0,"
+            "reused INTEGER NOT NULL DEFAULT 0, is_complete INTEGER NOT NULL DEFAULT 0);"
+            "INSERT INTO old SELECT id, key, text, model, total, done, failed, reused, is_complete "
+            "FROM sweep JOIN definition ON sweep = id; DROP TABLE sweep; DROP TABLE definition;"
+            "ALTER TABLE old RENAME TO sweep;"
             "CREATE TABLE running (sweep INTEGER NOT NULL, chunk INTEGER NOT NULL, points INTEGER NOT NULL, "
             "PRIMARY KEY (sweep, chunk)) WITHOUT ROWID; INSERT INTO running VALUES (1, 3, 10); PRAGMA user_version = 1;"
         )

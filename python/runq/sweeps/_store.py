@@ -30,18 +30,17 @@ __all__ = ["Column", "Store", "SweepRecord"]
 # Of the layout of the file; PRAGMA user_version.
 FORMAT = 2
 
-# What is made into FORMAT when it is next written.
+# What is made into FORMAT when it is opened.
 _FORMAT_OLDEST = 1
 
 # "runq" as PRAGMA application_id.
 _APPLICATION = 0x72756E71
 
-_SCHEMA = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+# A row of `sweep` is written with each chunk, so what may be long is not in it.
+_SWEEPS = """
 CREATE TABLE sweep (
     id INTEGER PRIMARY KEY,
     key BLOB NOT NULL UNIQUE,
-    definition TEXT NOT NULL,
     model INTEGER NOT NULL,
     total INTEGER,
     done INTEGER NOT NULL DEFAULT 0,
@@ -49,6 +48,11 @@ CREATE TABLE sweep (
     reused INTEGER NOT NULL DEFAULT 0,
     is_complete INTEGER NOT NULL DEFAULT 0
 );
+CREATE TABLE definition (sweep INTEGER PRIMARY KEY, text TEXT NOT NULL);
+"""
+
+_SCHEMA = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE metric (
     sweep INTEGER NOT NULL, name TEXT NOT NULL, stored TEXT NOT NULL, kinds INTEGER NOT NULL, PRIMARY KEY (sweep, name)
 ) WITHOUT ROWID;
@@ -64,6 +68,19 @@ CREATE TABLE running (
     first INTEGER NOT NULL, first_replicate INTEGER NOT NULL, last INTEGER NOT NULL, last_replicate INTEGER NOT NULL,
     PRIMARY KEY (sweep, chunk)
 ) WITHOUT ROWID;
+"""
+
+_UPGRADE = f"""
+BEGIN IMMEDIATE;
+ALTER TABLE sweep RENAME TO sweep_before;
+{_SWEEPS}
+INSERT INTO sweep SELECT id, key, model, total, done, failed, reused, is_complete FROM sweep_before;
+INSERT INTO definition SELECT id, definition FROM sweep_before;
+DROP TABLE sweep_before;
+DROP TABLE running;
+{_RUNNING}
+PRAGMA user_version = {FORMAT};
+COMMIT;
 """
 
 # SQLite takes 2000 columns.
@@ -139,7 +156,6 @@ class Store:
     def driving(self) -> Iterator[None]:
         """Makes this process the only one that writes."""
         with DriverLock(self.path), self.errors():
-            self._upgrade()
             self._keep_suspects()
             try:
                 yield
@@ -165,7 +181,8 @@ class Store:
         """All sweeps, oldest first."""
         with self.errors():
             rows: list[Any] = self._db.execute(
-                "SELECT id, definition, model, total, done, failed, reused, is_complete FROM sweep ORDER BY id"
+                "SELECT id, text, model, total, done, failed, reused, is_complete "
+                "FROM sweep JOIN definition ON definition.sweep = id ORDER BY id"
             ).fetchall()
         return [_record(row) for row in rows]
 
@@ -186,7 +203,7 @@ class Store:
     def definition(self, number: int) -> dict[str, Any]:
         """The definition of a sweep."""
         with self.errors():
-            (text,) = self._db.execute("SELECT definition FROM sweep WHERE id = ?", (number,)).fetchone()
+            (text,) = self._db.execute("SELECT text FROM definition WHERE sweep = ?", (number,)).fetchone()
         return cast(dict[str, Any], json.loads(text))
 
     def add_sweep(self, key: bytes, definition: str, axes: Sequence[str]) -> SweepRecord:
@@ -195,10 +212,11 @@ class Store:
             found = self._db.execute("SELECT id FROM sweep WHERE key = ?", (key,)).fetchone()
             if found is None:
                 cursor = self._db.execute(
-                    "INSERT INTO sweep (key, definition, model) VALUES (?, ?, ?)",
-                    (key, definition, _core.model_version),
+                    "INSERT INTO sweep (key, model) VALUES (?, ?)",
+                    (key, _core.model_version),
                 )
                 number = int(cursor.lastrowid or 0)
+                self._db.execute("INSERT INTO definition VALUES (?, ?)", (number, definition))
                 columns = ", ".join(quoted(name) for name in point_columns(axes))
                 self._db.execute(
                     f"CREATE TABLE sweep_{number} ({columns}, PRIMARY KEY (point, replicate)) WITHOUT ROWID"
@@ -380,16 +398,12 @@ class Store:
         if is_empty:
             self._db.executescript(
                 f"BEGIN IMMEDIATE; PRAGMA application_id = {_APPLICATION}; PRAGMA user_version = {FORMAT};"
-                f"{_SCHEMA}{_RUNNING} COMMIT;"
+                f"{_SWEEPS}{_SCHEMA}{_RUNNING} COMMIT;"
             )
-
-    def _upgrade(self) -> None:
-        """Gives a store of an older format what it lacks."""
-        (version,) = self._db.execute("PRAGMA user_version").fetchone()
-        if version < FORMAT:
-            self._db.executescript(
-                f"BEGIN IMMEDIATE; DROP TABLE running; {_RUNNING} PRAGMA user_version = {FORMAT}; COMMIT;"
-            )
+        elif version < FORMAT:
+            # Whoever is running a sweep into it knows the old format alone.
+            with DriverLock(self.path):
+                self._db.executescript(_UPGRADE)
 
     def _keep_suspects(self) -> None:
         """Keeps apart what killed drivers have left: it is not under way."""
