@@ -6,7 +6,7 @@ use super::measure::{ForkRecord, Outside};
 use super::prepare::share;
 use super::races::Object;
 use super::run::Run;
-use super::task::{Task, Wait};
+use super::task::{Alarm, Task, Wait};
 use crate::base::Picos;
 use crate::kernel::{Account, KernelError, MapCall, Pid, Thread, Tid};
 use crate::runtime::TaskKind;
@@ -283,7 +283,7 @@ impl Run {
     fn wait_in_kernel(&mut self, cpu: usize, tid: Tid, time: Picos) {
         self.tasks[tid.index()].waits = Wait::Time;
         let wake = self.cpus[cpu].now + time;
-        self.sleep_until(tid, wake);
+        self.sleep_until(tid, wake, Alarm::Time);
     }
 
     /// A thread or a task calls and waits for what is not of this machine.

@@ -5,7 +5,7 @@ use super::event_log::{Event, EventKind};
 use super::execute::Step;
 use super::latency::Latencies;
 use super::run::Run;
-use super::task::Wait;
+use super::task::{Alarm, Wait};
 use crate::base::ConfigError;
 use crate::base::Picos;
 use crate::kernel::{Account, State, Thread, Tid};
@@ -153,9 +153,9 @@ impl Run {
     /// Lets who waits for a request look again at a time.
     fn set_alarm(&mut self, cpu: usize, tid: Tid, time: Picos) {
         if self.is_user_task(tid) {
-            self.set_due(cpu, tid, time);
+            self.set_due(cpu, tid, time, Alarm::Request);
         } else {
-            self.sleep_until(tid, time);
+            self.sleep_until(tid, time, Alarm::Request);
         }
     }
 

@@ -17,7 +17,7 @@ use super::prepare::{check_affinities, share, tasks_of};
 use super::queues::Queues;
 use super::races::Races;
 use super::sync::{Named, Semaphore};
-use super::task::{Task, Wait};
+use super::task::{Alarm, Task, Wait};
 use super::tasks::Runtime;
 use super::threads::Group;
 use super::words::Words;
@@ -93,7 +93,7 @@ pub struct Run {
     /// Threads that could not be made.
     pub(super) refusals: u64,
     /// Who waits for a time. Ties go to who began to wait first.
-    sleepers: BinaryHeap<Reverse<(Picos, u64, Tid)>>,
+    sleepers: BinaryHeap<Reverse<(Picos, u64, Tid, Alarm)>>,
     sequence: u64,
     /// Processes that start later, latest first.
     starts: Vec<Start>,
@@ -401,7 +401,7 @@ impl Run {
 
     /// When the next thing happens by itself.
     pub(super) fn next_event(&self) -> Option<Picos> {
-        let sleeper = self.sleepers.peek().map(|&Reverse((time, _, _))| time);
+        let sleeper = self.sleepers.peek().map(|&Reverse((time, ..))| time);
         let start = self.starts.last().map(|start| start.time);
         // What happens at dependencies is of interest while there is anybody who could call.
         let call = self.calls.next_event().filter(|_| self.alive > 0);
@@ -450,16 +450,18 @@ impl Run {
         while self.starts.last().is_some_and(|start| start.time <= time) {
             self.start_next();
         }
-        while let Some(&Reverse((wake, _, tid))) = self.sleepers.peek() {
+        while let Some(&Reverse((wake, _, tid, alarm))) = self.sleepers.peek() {
             if wake > time {
                 break;
             }
             self.sleepers.pop();
             self.events += 1;
             let waits = self.tasks[tid.index()].waits;
-            let is_due = waits == Wait::Time
-                || waits == Wait::Poll && self.poll_is_due(tid, wake)
-                || self.is_asked(tid, waits, wake);
+            let is_due = match alarm {
+                Alarm::Time => waits == Wait::Time,
+                Alarm::Poll => waits == Wait::Poll && self.poll_is_due(tid, wake),
+                Alarm::Request => self.is_asked(tid, waits, wake),
+            };
             if self.threads[tid.index()].state == State::Waiting && is_due {
                 self.wake_for_free(tid, wake, None);
             }
@@ -549,9 +551,9 @@ impl Run {
     }
 
     /// A thread does nothing until a time.
-    pub(super) fn sleep_until(&mut self, tid: Tid, time: Picos) {
+    pub(super) fn sleep_until(&mut self, tid: Tid, time: Picos, alarm: Alarm) {
         self.sequence += 1;
-        self.sleepers.push(Reverse((time, self.sequence, tid)));
+        self.sleepers.push(Reverse((time, self.sequence, tid, alarm)));
     }
 
     /// Gives back what only a run that goes on needs.

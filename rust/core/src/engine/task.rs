@@ -69,6 +69,17 @@ pub(super) struct VisitState {
 
 /// What a thread waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What an alarm is for. One that its wait does not need any longer stays, and is not to end another wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Alarm {
+    /// The end of a wait for a time, which nothing else ends.
+    Time,
+    /// A look after time and input.
+    Poll,
+    /// A look for a request.
+    Request,
+}
+
 pub(super) enum Wait {
     /// Nothing: it runs or could.
     Nothing,

@@ -4,7 +4,7 @@ use super::{CallEvent, Calling, Phase, SENT_MAX, Sent};
 use crate::base::Picos;
 use crate::engine::execute::Step;
 use crate::engine::run::Run;
-use crate::engine::task::Wait;
+use crate::engine::task::{Alarm, Wait};
 use crate::kernel::{Account, State, Tid};
 use crate::service::policy::{GiveUp, Verdict};
 use crate::service::station::{Admission, Ticket};
@@ -69,7 +69,7 @@ impl Run {
         } else {
             self.cpus[cpu].pay(Account::Syscall, self.machine.kernel.syscall_ns);
             self.tasks[tid.index()].waits = Wait::Time;
-            self.sleep_until(tid, at);
+            self.sleep_until(tid, at, Alarm::Time);
         }
     }
 

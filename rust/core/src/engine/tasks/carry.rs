@@ -7,7 +7,7 @@ use crate::engine::error::RunError;
 use crate::engine::event_log::{Event, EventKind};
 use crate::engine::execute::{Ran, Step};
 use crate::engine::run::Run;
-use crate::engine::task::Wait;
+use crate::engine::task::{Alarm, Wait};
 use crate::kernel::{Account, Role, State, Tid};
 use crate::runtime::{HandOff, Poller, Push, Slot, Status};
 
@@ -258,7 +258,7 @@ impl Run {
             runtime.poller = Some((thread, until));
             self.tasks[thread.index()].waits = Wait::Poll;
             if until < Picos::NEVER {
-                self.sleep_until(thread, until);
+                self.sleep_until(thread, until, Alarm::Poll);
             }
         } else {
             runtime.parked.push(id);
@@ -287,7 +287,7 @@ impl Run {
             self.compensate(cpu, id);
         }
         let now = self.cpus[cpu].now;
-        self.sleep_until(carrier, now + time);
+        self.sleep_until(carrier, now + time, Alarm::Time);
     }
 
     /// Makes up for a carrier that is about to block: one that idles looks for work, or else another one takes its slot.

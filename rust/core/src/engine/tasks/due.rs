@@ -13,14 +13,15 @@ use std::collections::{BinaryHeap, VecDeque};
 pub(super) struct Due {
     ordered: VecDeque<(Picos, u32, Tid)>,
     others: BinaryHeap<Reverse<(Picos, u32, Tid)>>,
+    /// Even: the lowest bit of an entry says whether it asks.
     sequence: u32,
 }
 
 impl Due {
-    /// Adds one.
-    pub fn push(&mut self, time: Picos, tid: Tid) {
-        self.sequence = self.sequence.wrapping_add(1);
-        let entry = (time, self.sequence, tid);
+    /// Adds one. `asks` if it waits for something else, and looks at that time whether it has come.
+    pub fn push(&mut self, time: Picos, tid: Tid, asks: bool) {
+        self.sequence = self.sequence.wrapping_add(2);
+        let entry = (time, self.sequence | u32::from(asks), tid);
         if self.ordered.back().is_none_or(|&(last, _, _)| last <= time) {
             self.ordered.push_back(entry);
         } else {
@@ -35,8 +36,8 @@ impl Due {
         ordered.into_iter().chain(other).min()
     }
 
-    /// Takes the earliest one out, if its time has come.
-    pub fn pop(&mut self, now: Picos) -> Option<Tid> {
+    /// Takes the earliest one out, if its time has come, and tells whether it asks.
+    pub fn pop(&mut self, now: Picos) -> Option<(Tid, bool)> {
         let ordered = self.ordered.front().copied();
         let other = self.others.peek().map(|&Reverse(entry)| entry);
         let from_others = match (ordered, other) {
@@ -44,7 +45,7 @@ impl Due {
             (None, Some(_)) => true,
             _ => false,
         };
-        let (time, _, tid) = if from_others { other? } else { ordered? };
+        let (time, sequence, tid) = if from_others { other? } else { ordered? };
         if time > now {
             return None;
         }
@@ -53,7 +54,7 @@ impl Due {
         } else {
             self.ordered.pop_front();
         }
-        Some(tid)
+        Some((tid, sequence & 1 == 1))
     }
 
     /// Whether nobody waits.
@@ -70,12 +71,12 @@ mod tests {
     fn times_come_in_order_whatever_the_order_they_were_said_in() {
         let mut due = Due::default();
         for (time, tid) in [(5, 0), (9, 1), (7, 2), (9, 3), (1, 4), (7, 5)] {
-            due.push(Picos(time), Tid(tid));
+            due.push(Picos(time), Tid(tid), tid == 3);
         }
         assert_eq!(due.first(), Some(Picos(1)));
         assert_eq!(due.pop(Picos(0)), None);
-        let order: Vec<u32> = std::iter::from_fn(|| due.pop(Picos(100))).map(|tid| tid.0).collect();
-        assert_eq!(order, [4, 0, 2, 5, 1, 3]);
+        let order: Vec<(Tid, bool)> = std::iter::from_fn(|| due.pop(Picos(100))).collect();
+        assert_eq!(order, [4, 0, 2, 5, 1, 3].map(|tid| (Tid(tid), tid == 3)));
         assert!(due.is_empty());
     }
 }

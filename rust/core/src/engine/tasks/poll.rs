@@ -3,7 +3,7 @@
 use crate::base::Picos;
 use crate::engine::cpu::Limit;
 use crate::engine::run::Run;
-use crate::engine::task::Wait;
+use crate::engine::task::{Alarm, Wait};
 use crate::kernel::{Account, Tid};
 use crate::runtime::{Poller, Slot};
 
@@ -16,13 +16,13 @@ impl Run {
         let cost = self.runtime().model.costs.timer_ns;
         self.cpus[cpu].pay(Account::Runtime, cost);
         self.tasks[task.index()].waits = wait;
-        self.set_due(cpu, task, time);
+        self.set_due(cpu, task, time, Alarm::Time);
     }
 
     /// A task that waits is to be looked at at a time.
-    pub(in crate::engine) fn set_due(&mut self, cpu: usize, task: Tid, time: Picos) {
+    pub(in crate::engine) fn set_due(&mut self, cpu: usize, task: Tid, time: Picos, alarm: Alarm) {
         let runtime = self.runtime();
-        runtime.due.push(time, task);
+        runtime.due.push(time, task, alarm == Alarm::Request);
         if runtime.model.poller == Poller::Thread {
             // The thread puts it into its heap itself.
             runtime.unseen += 1;
@@ -37,19 +37,19 @@ impl Run {
             && time < until
         {
             runtime.poller = Some((poller, time));
-            self.sleep_until(poller, time);
+            self.sleep_until(poller, time, Alarm::Poll);
         }
     }
 
     /// What a task waits for has come at a time, which nobody knew before: who looks after input learns of it.
     pub(in crate::engine) fn input_has_come(&mut self, task: Tid, time: Picos) {
         let runtime = self.runtime();
-        runtime.due.push(time, task);
+        runtime.due.push(time, task, false);
         if let Some((poller, until)) = runtime.poller
             && time < until
         {
             runtime.poller = Some((poller, time));
-            self.sleep_until(poller, time);
+            self.sleep_until(poller, time, Alarm::Poll);
         }
     }
 
@@ -68,13 +68,13 @@ impl Run {
         for done in 0..LOOK_MAX {
             let now = self.cpus[cpu].now;
             let runtime = self.runtime();
-            let Some(task) = runtime.due.pop(now) else { return done };
+            let Some((task, asks)) = runtime.due.pop(now) else { return done };
             let cost = runtime.model.costs.expire_ns;
             self.cpus[cpu].pay(Account::Runtime, cost);
             self.events += 1;
             let is_due = match self.tasks[task.index()].waits {
                 Wait::Request(load) => self.request_is_due(task, load, now),
-                waits => matches!(waits, Wait::Time | Wait::Input | Wait::Call(_)),
+                waits => !asks && matches!(waits, Wait::Time | Wait::Input | Wait::Call(_)),
             };
             if is_due && self.threads[task.index()].is_alive() {
                 self.ready(cpu, task);
@@ -100,7 +100,7 @@ impl Run {
             runtime.poller = Some((thread, until));
             self.tasks[thread.index()].waits = Wait::Poll;
             if until < Picos::NEVER {
-                self.sleep_until(thread, until);
+                self.sleep_until(thread, until, Alarm::Poll);
             }
             self.call(cpu, thread, call);
             self.cpus[cpu].pay(Account::Sched, block);

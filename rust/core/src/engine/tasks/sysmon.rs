@@ -4,7 +4,7 @@
 use super::Seen;
 use crate::base::Picos;
 use crate::engine::run::Run;
-use crate::engine::task::Wait;
+use crate::engine::task::{Alarm, Wait};
 use crate::kernel::{Account, Tid};
 use crate::runtime::{Slot, Status};
 
@@ -53,7 +53,7 @@ impl Run {
         }
         let wake = now + runtime.monitor_delay + TIMER_SLACK;
         self.tasks[thread.index()].waits = Wait::Time;
-        self.sleep_until(thread, wake);
+        self.sleep_until(thread, wake, Alarm::Time);
         false
     }
 
