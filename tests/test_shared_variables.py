@@ -215,3 +215,17 @@ def test_an_increment_under_a_lock_is_the_lock_and_the_increment() -> None:
     assert simulate([increment | {"how": "locked", "lock": "other"}]).locks["other"].acquisitions == 2
     with pytest.raises(runq.ConfigError, match=r"lock: must be absent but for how = locked"):
         simulate([increment | {"lock": "x"}])
+
+
+@pytest.mark.parametrize("model", runq.models.names())
+@pytest.mark.parametrize("how", ["atomic", "compare-exchange", "locked"])
+@pytest.mark.parametrize("cpus", [1, 2, 3])
+def test_increments_of_tasks_lose_and_make_nothing_whatever_the_program_begins_with(
+    model: str, how: str, cpus: int
+) -> None:
+    own = increment("x", 50, how=how)
+    tasks = {"op": "repeat", "times": 3, "body": [{"op": "task", "child": [own]}]}
+    program = [increment("x", 10, how=how), tasks, {"op": "join"}]
+    scenario = runq.Scenario(name="tasks", processes=[runq.ProcessSpec("p", program)])
+    r = runq.simulate(scenario, PLAIN.with_set(f"cpus={cpus}"), model)
+    assert r.variables["x"] == 160

@@ -10,7 +10,7 @@ use super::cpu::Limit;
 use super::execute::Step;
 use super::run::Run;
 use crate::base::Picos;
-use crate::kernel::{Account, Tid};
+use crate::kernel::{Account, Role, Tid};
 use crate::workload::sharing::{Access, Increment, ShareCode};
 use crate::workload::{Code, Instruction};
 use std::sync::Arc;
@@ -82,6 +82,10 @@ impl Run {
             let first = busy.map(|(other, state)| (self.next_on(state), other)).min();
             let (at, next) = first.expect("a cpu that has passed runs");
             let tid = self.cpus[next].running.expect("it is busy");
+            if self.threads[tid.index()].role != Role::Thread {
+                // Its own program is not what it runs.
+                break;
+            }
             let Some(Instruction::Share(index)) = code.instructions.get(self.tasks[tid.index()].next as usize) else {
                 break;
             };
@@ -125,7 +129,8 @@ impl Run {
                 break Turn::Over;
             }
             let now = self.cpus[cpu].now;
-            if now >= reach || self.events >= limit.events {
+            // The instruction itself may have been the last step of the budget: one access follows, so that any goes on.
+            if now >= reach || self.events > limit.events {
                 break Turn::Stopped;
             }
             if (now, cpu) > turn {
