@@ -262,6 +262,11 @@ def test_the_program_tells_events_as_a_table_and_as_json() -> None:
     assert tree["events"]["kind"].count("spawn") == 4
     assert tree["events"]["dropped"] == 0
     assert "events" not in json.loads(program(*arguments, "--json").stdout)
+    none = program(*arguments, "--events", "0").stdout
+    assert "at  " not in none, "none is asked for"
+    assert "digest" in none
+    assert "events" not in json.loads(program(*arguments, "--json", "--events", "0").stdout)
+    assert json.loads(program(*arguments, "--json", "--events", "2147483647").stdout)["events"] == tree["events"]
 
 
 def test_what_cannot_be_kept_is_an_error() -> None:
@@ -269,5 +274,10 @@ def test_what_cannot_be_kept_is_an_error() -> None:
         runq.simulate("fork-join", events=-1)
     with pytest.raises(runq.ConfigError, match=r"events: must not be given for a service"):
         runq.simulate("retry-storm", events=True)  # type: ignore[call-overload]
-    assert program("fork-join", "--events", "-1").returncode == 2
+    for number in ("-1", "-5", "2147483648", "9" * 30, "-" + "9" * 30):
+        for arguments in (["--events", number], [f"--events={number}"], ["--events", number, "--json"]):
+            done = program("fork-join", *arguments)
+            message = f"runq: error: Invalid value for '--events': {number} is not in the range 0<=x<=2147483647.\n"
+            assert (done.returncode, done.stderr) == (2, message)
+    assert program("fork-join", "--events", "-x").stderr == "runq: error: No such option '-x'.\n"
     assert program("retry-storm", "--events").returncode == 2

@@ -1,6 +1,8 @@
 """`runq simulate`, `runq scenarios`, `runq ps`: scenarios, and what they come to."""
 
 import json
+import re
+from itertools import pairwise
 from typing import Any
 
 import click
@@ -19,6 +21,7 @@ from runq.simulate_result import processes_at, processes_text, tasks_at, tasks_t
 __all__ = ["changes_path", "load", "machine_option", "ps", "scenarios", "set_option", "simulate", "split"]
 
 _EVENTS_SHOWN = 1_000
+_EVENTS_MAX = (1 << 31) - 1
 
 _MACHINE = "machine."
 _SCENARIO = "scenario."
@@ -47,7 +50,19 @@ def set_option(command: Any) -> Any:
     )(command)
 
 
-@click.command()
+class _Simulate(click.Command):
+    """A negative number behind `--events`, whose value may be left out, is no option of its own."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        for option, value in pairwise([*args, ""]):
+            number = value if option == "--events" else option.removeprefix("--events=")
+            if option.startswith("--events") and re.fullmatch(r"-\d+", number):
+                rule = f"{number} is not in the range 0<=x<={_EVENTS_MAX}."
+                raise click.BadParameter(rule, param_hint="'--events'")
+        return super().parse_args(ctx, args)
+
+
+@click.command(cls=_Simulate)
 @click.argument("scenario")
 @machine_option
 @click.option("--model", metavar="NAME[:WORKERS]", help="What tasks are: go, thread-pool:200, ...; threads if absent.")
@@ -59,9 +74,9 @@ def set_option(command: Any) -> Any:
     is_flag=False,
     flag_value=_EVENTS_SHOWN,
     default=0,
-    type=click.IntRange(0, (1 << 31) - 1),
+    type=click.IntRange(0, _EVENTS_MAX),
     metavar="[N]",
-    help=f"Tell the first N events of tasks: park, unpark, steal, ...; {_EVENTS_SHOWN} if N is not given.",
+    help=f"Tell the first N events of tasks: park, unpark, steal, ...; {_EVENTS_SHOWN} without N, none if 0.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON.")
 def simulate(
