@@ -222,3 +222,101 @@ def test_calls_are_compared_under_each_model() -> None:
     table = runq.compare("granite-rapids-vm", scenario, models=["thread-per-task", "thread-pool:2", "go"], repeat=1)
     p50 = {row.model: row.latency_ns["p50"] for row in table.models}
     assert p50["thread-pool:2"] > 2 * p50["go"], "two threads are fewer than four servers"
+
+
+# ---- deadlines
+
+
+def deadline(ns: float, *body: Op) -> Op:
+    return {"op": "deadline", "ns": ns, "body": list(body)}
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_deadline_is_handed_down_to_calls_and_the_calls_of_tasks(model: str) -> None:
+    # 10 ms for all: the first call takes 4 of them, the second sees 6 that are left, the third is not begun.
+    body = [call(), call(policy={"timeout_ns": 8_000_000, "retries": 5, "backoff": NONE}), call()]
+    station = {"service_ns": 4_000_000}
+    slow = {"service_ns": 50_000_000}
+    program = [deadline(10_000_000, call(), call("slow", {"timeout_ns": 80_000_000}), call())]
+    for own in (program, [task(*program), JOIN], [deadline(10_000_000, task(*program[0]["body"]), JOIN)]):
+        r = run(own, station, model, slow=slow)
+        db, there = calls_of(r), calls_of(r, "slow")
+        assert (db.calls, db.answered, db.failed_deadline, db.not_begun, db.attempts) == (2, 1, 1, 1, 1)
+        assert (there.calls, there.answered, there.timeouts, there.failed_deadline) == (1, 0, 1, 1)
+        assert there.not_begun == 0, "it was begun, and its time was up before it was answered"
+        assert there.latency.max_ns == pytest.approx(6_000_000, rel=0.05), "what was left"
+    assert calls_of(run(body, station, model)).answered == 3, "no deadline, no limit"
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_the_nearest_of_deadlines_counts_and_the_outer_one_goes_on_behind_it(model: str) -> None:
+    inner = deadline(1e9, call(policy={"deadline_ns": 2_000_000}), call("other"))
+    r = run([deadline(9_000_000, inner, deadline(1, compute(10), call("late")), call("other"), call("last"))],
+            {"service_ns": 5_000_000}, model, other={"service_ns": 3_000_000}, late={"service_ns": 1},
+            last={"service_ns": 3_000_000})  # fmt: skip
+    rows = {name: calls_of(r, name) for name in ("db", "other", "late", "last")}
+    assert rows["db"].latency.max_ns == pytest.approx(2_000_000, rel=0.05), "the call's own"
+    assert (rows["other"].answered, rows["late"].not_begun, rows["late"].attempts) == (2, 1, 0)
+    assert (rows["last"].timeouts, rows["last"].failed_retries) == (1, 1), "without a policy it has none"
+    assert rows["last"].latency.max_ns == pytest.approx(1_000_000, rel=0.1), "2 + 3 + 3 of 9 ms are gone"
+
+
+def test_a_deadline_is_told_to_who_is_called_so_that_it_drops_what_nobody_waits_for() -> None:
+    program = [repeat(5, task(deadline(5_000_000, call()))), JOIN, {"op": "sleep", "ns": 1e8}]
+    for drops, late in ((False, 4), (True, 0)):
+        row = calls_of(run(program, {"service_ns": 4_000_000, "drops_expired": drops}))
+        assert (row.answered, row.timeouts, row.expired + row.late) == (1, 4, 4)
+        # The second is served: it began before its time was up.
+        assert row.late == max(late, 1)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_requests_past_their_deadline_are_not_begun_and_counted(model: str) -> None:
+    # One cpu for twice as much work: requests wait longer and longer, and what they call would be of no use.
+    arrivals = {"constant": {"rate_per_s": 2000}}
+    request = serve(compute(1_000_000), call(), arrivals=arrivals, requests=100)
+    station = {"service_ns": 1000}
+    without = run([request], station, model, cpus=1)
+    limited = run([{**request, "deadline_ns": 5_000_000}], station, model, cpus=1)
+    load, free = limited.loads[0], without.loads[0]
+    assert (free.completed, free.expired, free.refused) == (100, 0, 0)
+    assert load.expired > 20
+    assert load.refused == load.expired
+    assert load.completed + load.refused == load.arrived == 100
+    row = calls_of(limited)
+    assert row.calls == load.completed, "what is not begun calls nobody"
+    assert row.answered + row.failed_deadline == row.calls
+    assert limited.makespan_ns < without.makespan_ns
+
+
+def test_a_deadline_that_is_none_is_an_error() -> None:
+    station = {"service_ns": 1}
+    with pytest.raises(runq.ConfigError, match=r"processes\[0\]\.program\[0\]\.ns: must be above 0, got 0"):
+        run([deadline(0, call())], station)
+    with pytest.raises(runq.ConfigError, match=r"processes\[0\]\.program\[0\]\.ns: must be given"):
+        run([{"op": "deadline", "body": [call()]}], station)
+    with pytest.raises(runq.ConfigError, match=r"program\[0\]\.deadline_ns: must be above 0, got 0"):
+        run([{**serve(call()), "deadline_ns": 0}], station)
+
+
+def test_a_deadline_changes_nothing_for_what_keeps_it() -> None:
+    body = [repeat(3, task(compute(1000), call())), JOIN]
+    plain = run(body, {"service_ns": 10_000})
+    kept = run([deadline(1e12, *body)], {"service_ns": 10_000})
+    assert kept.makespan_ns == plain.makespan_ns
+    assert calls_of(kept) == calls_of(plain)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_an_answer_is_read(model: str) -> None:
+    machine = PLAIN.with_set("kernel.sync.pipe_read_ns=100000")
+    for station, policy, reads in (
+        ({"service_ns": 1_000_000}, None, 1),
+        ({"service_ns": 1_000_000, "queue_max": 0}, None, 1),
+        ({"service_ns": 9_000_000}, {"timeout_ns": 1_000_000, "retries": 0}, 0),
+    ):
+        dear = run([task(call(policy=policy)), JOIN], station, model, machine=machine)
+        cheap = run([task(call(policy=policy)), JOIN], station, model, machine=PLAIN)
+        more = dear.ledger["syscall"] - cheap.ledger["syscall"]
+        price = 100_000 - PLAIN.kernel.sync.pipe_read_ns
+        assert more == pytest.approx(reads * price, abs=2_000), "an answer is a message, a timeout is none"

@@ -132,6 +132,7 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
         in_flight_peak: how many there were at a time.
         throughput_per_s: answers a second, from the first arrival to the last answer.
         latency: from arrival to answer.
+        expired: of those turned away: how many were not begun since their deadline had passed.
     """
 
     name: str
@@ -141,6 +142,7 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     in_flight_peak: int
     throughput_per_s: float
     latency: Latency
+    expired: int = 0
 
 
 class DependencyCalls(msgspec.Struct, frozen=True, kw_only=True):
@@ -154,6 +156,7 @@ class DependencyCalls(msgspec.Struct, frozen=True, kw_only=True):
         failed_budget: the budget had no retry left.
         failed_deadline: the deadline had passed.
         failed_breaker: the breaker was open.
+        not_begun: of `failed_deadline`: those whose deadline had passed before their first attempt.
         attempts: requests that were sent.
         retries: of these, those after a failure.
         timeouts: attempts that took too long.
@@ -175,6 +178,7 @@ class DependencyCalls(msgspec.Struct, frozen=True, kw_only=True):
     failed_budget: int
     failed_deadline: int
     failed_breaker: int
+    not_begun: int
     attempts: int
     retries: int
     timeouts: int

@@ -254,6 +254,17 @@ impl Run {
                 let began = self.tasks[tid.index()].end();
                 self.measures[*measure as usize].note(now.saturating_sub(began));
             }
+            Instruction::BeginDeadline(time) => {
+                let until = self.cpus[cpu].now + *time;
+                self.tasks[tid.index()].begin_deadline(until);
+            }
+            Instruction::EndDeadline => self.tasks[tid.index()].end_deadline(),
+            Instruction::Expire { load, end } => {
+                if self.has_expired(cpu, tid, *load) {
+                    self.tasks[tid.index()].next = *end;
+                    return Ok(Step::Again);
+                }
+            }
         }
         Ok(Step::Next)
     }

@@ -17,12 +17,16 @@ use serde_json::{Value, json};
 #[derive(Clone, Debug)]
 pub(super) struct Requests {
     times: ArrivalTimes,
+    /// How long after its arrival a request has to be begun, and answered.
+    deadline: Option<Picos>,
     in_flight_max: u32,
     in_flight: u32,
     in_flight_peak: u32,
     arrived: u64,
     completed: u64,
     refused: u64,
+    /// Of these: requests that were not begun since their deadline had passed.
+    expired: u64,
     latency: Latencies,
     /// When the program began to look for requests: their times count from there.
     base: Option<Picos>,
@@ -55,12 +59,14 @@ impl Requests {
         let new = |(index, load): (u64, &crate::workload::code::LoadCode)| {
             Ok(Self {
                 times: ArrivalTimes::new(&load.load, &load.path, seed, index)?,
+                deadline: load.deadline,
                 in_flight_max: load.load.in_flight_max,
                 in_flight: 0,
                 in_flight_peak: 0,
                 arrived: 0,
                 completed: 0,
                 refused: 0,
+                expired: 0,
                 latency: Latencies::default(),
                 base: None,
                 first: None,
@@ -75,7 +81,7 @@ impl Requests {
     pub fn summary(&self, name: &str) -> Value {
         let window = self.last.saturating_sub(self.first.unwrap_or(self.last));
         let rate = if window > Picos::ZERO { self.completed as f64 / (window.nanos() / 1e9) } else { 0.0 };
-        json!({
+        let mut row = json!({
             "name": name,
             "arrived": self.arrived,
             "completed": self.completed,
@@ -83,7 +89,11 @@ impl Requests {
             "in_flight_peak": self.in_flight_peak,
             "throughput_per_s": rate,
             "latency": self.latency.summary(),
-        })
+        });
+        if self.deadline.is_some() {
+            row["expired"] = self.expired.into();
+        }
+        row
     }
 
     /// When the next arrives, as far as that is known.
@@ -135,6 +145,12 @@ impl Run {
         let kernel = &self.machine.kernel;
         let call = kernel.syscall_ns + kernel.sync.pipe_read_ns;
         self.cpus[cpu].pay(Account::Syscall, call);
+        let (now, requests) = (self.cpus[cpu].now, &mut self.loads[load as usize]);
+        if requests.deadline.is_some_and(|deadline| time + deadline <= now) {
+            requests.expired += 1;
+            requests.turn_away(now);
+            return Ok(Step::Again);
+        }
         self.accepted.insert(tid, (load, time));
         Ok(Step::Next)
     }
@@ -195,7 +211,17 @@ impl Run {
             requests.in_flight += 1;
             requests.in_flight_peak = requests.in_flight_peak.max(requests.in_flight);
             self.answering.insert(tid, load);
+            if let Some(deadline) = requests.deadline {
+                self.tasks[before].begin_deadline(time + deadline);
+            }
         }
+    }
+
+    /// Whether the deadline of a request has passed before its task has done anything.
+    pub(super) fn has_expired(&mut self, cpu: usize, tid: Tid, load: u32) -> bool {
+        let has_expired = self.tasks[tid.index()].deadline() <= self.cpus[cpu].now;
+        self.loads[load as usize].expired += u64::from(has_expired);
+        has_expired
     }
 
     /// A task has done all, and a request is answered if it was for one.

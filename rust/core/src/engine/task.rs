@@ -34,6 +34,8 @@ struct More {
     loops: Vec<u64>,
     /// When what is measured began, innermost last.
     marks: Vec<Picos>,
+    /// Until when it has for what it does, innermost last; none is later than those before it.
+    deadlines: Vec<Picos>,
     /// Where touches are, by their index: their pattern, and how many accesses of this one are left.
     cursors: Vec<(u32, TouchState)>,
     /// The same of touches of working sets.
@@ -67,8 +69,6 @@ pub(super) struct VisitState {
     pub cursor: Option<Box<Cursor>>,
 }
 
-/// What a thread waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 /// What an alarm is for. One that its wait does not need any longer stays, and is not to end another wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Alarm {
@@ -80,6 +80,8 @@ pub(super) enum Alarm {
     Request,
 }
 
+/// What a thread waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wait {
     /// Nothing: it runs or could.
     Nothing,
@@ -140,13 +142,18 @@ impl Task {
     /// is in the middle of.
     pub fn child(&self, entry: Option<Address>) -> Self {
         if let Some(entry) = entry {
-            return Self::new(entry);
+            let mut child = Self::new(entry);
+            if self.deadline() < Picos::NEVER {
+                child.more().deadlines.push(self.deadline());
+            }
+            return child;
         }
         let mut child = Self::new(self.next + 1);
         if let Some(more) = &self.more {
             child.more = Some(Box::new(More {
                 loops: more.loops.clone(),
                 marks: more.marks.clone(),
+                deadlines: more.deadlines.clone(),
                 cursors: more.cursors.clone(),
                 visits: more.visits.clone(),
                 ..More::default()
@@ -189,6 +196,22 @@ impl Task {
     /// When what ends now began.
     pub fn end(&mut self) -> Picos {
         self.more().marks.pop().expect("what ends has begun")
+    }
+
+    /// Has until a time for what follows, and no longer than it had before.
+    pub fn begin_deadline(&mut self, until: Picos) {
+        let until = until.min(self.deadline());
+        self.more().deadlines.push(until);
+    }
+
+    /// Has as long as before.
+    pub fn end_deadline(&mut self) {
+        self.more().deadlines.pop().expect("what ends has begun");
+    }
+
+    /// Until when it has.
+    pub fn deadline(&self) -> Picos {
+        self.more.as_ref().and_then(|more| more.deadlines.last().copied()).unwrap_or(Picos::NEVER)
     }
 
     /// A number below `bound`. `tid` tells apart the random numbers of threads.

@@ -130,6 +130,17 @@ pub enum Instruction {
     Begin(u32),
     /// Notes how long it is since then.
     End(u32),
+    /// Has until a time from now on for what follows.
+    BeginDeadline(Picos),
+    /// Has as long as before.
+    EndDeadline,
+    /// Begins a request of a load, an index into [`Code::loads`]: goes to `end` if its deadline has passed.
+    Expire {
+        /// The load.
+        load: u32,
+        /// The end of its task.
+        end: Address,
+    },
 }
 
 /// How a child is made.
@@ -163,6 +174,8 @@ pub struct LoadCode {
     pub name: String,
     /// When requests arrive.
     pub load: Load,
+    /// How long an answer is of use.
+    pub deadline: Option<Picos>,
     /// Its path, for errors.
     pub path: String,
 }

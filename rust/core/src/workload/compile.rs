@@ -94,11 +94,18 @@ impl Compiler<'_> {
     ) -> Result<Address, ConfigError> {
         let mut later = Vec::new();
         let start = self.here();
+        let limited = ends.as_ref().and_then(|ends| self.limited(ends));
+        if let Some(load) = limited {
+            self.emit(Instruction::Expire { load, end: 0 });
+        }
         self.body(program, path, &mut later)?;
         if let Some(last) = ends {
             self.emit(last);
         }
-        self.emit(Instruction::Finish);
+        let end = self.emit(Instruction::Finish);
+        if let Some(load) = limited {
+            self.code.instructions[start as usize] = Instruction::Expire { load, end };
+        }
         for Later { at, program, path, ends } in later {
             let entry = self.program_ending(&program, &path, ends)?;
             match &mut self.code.instructions[at as usize] {
@@ -111,6 +118,12 @@ impl Compiler<'_> {
             }
         }
         Ok(start)
+    }
+
+    /// The load that a program answers, if its requests have a deadline.
+    fn limited(&self, ends: &Instruction) -> Option<u32> {
+        let &Instruction::Complete(load) = ends else { return None };
+        self.code.loads.get(load as usize)?.deadline.map(|_| load)
     }
 
     fn body(&mut self, ops: &[Op], path: &str, later: &mut Vec<Later>) -> Result<(), ConfigError> {
@@ -323,6 +336,12 @@ impl Compiler<'_> {
                 self.body(body, &format!("{path}.body"), later)?;
                 self.emit(Instruction::End(measure))
             }
+            Op::Deadline { ns, body } => {
+                check_deadline(&format!("{path}.ns"), *ns)?;
+                self.emit(Instruction::BeginDeadline(*ns));
+                self.body(body, &format!("{path}.body"), later)?;
+                self.emit(Instruction::EndDeadline)
+            }
         };
         Ok(())
     }
@@ -416,10 +435,14 @@ impl Compiler<'_> {
     fn serve(&mut self, serve: &Serve, path: &str, later: &mut Vec<Later>) -> Result<Address, ConfigError> {
         serve.load.check(&format!("{path}.load"))?;
         check_region(&format!("{path}.name"), &serve.name)?;
+        if let Some(deadline) = serve.deadline_ns {
+            check_deadline(&format!("{path}.deadline_ns"), deadline)?;
+        }
         let load = index(self.code.loads.len());
         self.code.loads.push(LoadCode {
             name: serve.name.clone(),
             load: serve.load.clone(),
+            deadline: serve.deadline_ns,
             path: format!("{path}.load"),
         });
         let stack = serve.stack.bytes();
@@ -610,4 +633,11 @@ fn range(path: &str, part: &Part) -> Result<Range, ConfigError> {
         check_size(&format!("{path}.size"), size)?;
     }
     Ok(Range { region: part.region.clone(), offset: part.offset.bytes(), size: part.size.map(Size::bytes) })
+}
+
+fn check_deadline(path: &str, time: Picos) -> Result<(), ConfigError> {
+    if time == Picos::ZERO {
+        return Err(ConfigError::new(path, "must be above 0", 0));
+    }
+    Ok(())
 }

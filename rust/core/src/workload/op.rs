@@ -304,6 +304,13 @@ pub enum Op {
         /// What is measured.
         body: Vec<Op>,
     },
+    /// Has to be done within a time: calls within give up when it is over, and so do those of tasks that are made there.
+    Deadline {
+        /// From the beginning on.
+        ns: Picos,
+        /// What has to be done.
+        body: Vec<Op>,
+    },
 }
 
 /// How a shared variable is incremented.
@@ -364,6 +371,9 @@ pub struct Serve {
     /// What results call the load.
     #[serde(default = "requests")]
     pub name: String,
+    /// How long after its arrival an answer is of use; for ever if absent. One that comes to be answered later is not begun.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline_ns: Option<Picos>,
     /// How much stack such a task uses.
     #[serde(default)]
     pub stack: Size,

@@ -12,7 +12,8 @@ use crate::service::station::{Admission, Ticket};
 impl Run {
     /// Calls a dependency: begins, or goes on behind what the last attempt came to.
     pub(in crate::engine) fn call_dependency(&mut self, cpu: usize, tid: Tid, op: u32) -> Step {
-        let now = self.cpus[cpu].now;
+        self.read_answer(cpu, tid);
+        let (now, deadline) = (self.cpus[cpu].now, self.tasks[tid.index()].deadline());
         let client = self.calls.client_of[op as usize] as usize;
         let dependency = self.calls.clients[client].dependency as usize;
         let calls = &mut self.calls;
@@ -20,8 +21,8 @@ impl Run {
         let stats = &mut calls.dependencies[dependency].stats;
         let calling = calls.calling.entry(tid).or_insert_with(|| {
             stats.calls += 1;
-            let call = caller.begin(now, Picos::NEVER);
-            Calling { call, began: now, attempt: 0, phase: Phase::Due }
+            let call = caller.begin(now, deadline);
+            Calling { call, began: now, attempt: 0, phase: Phase::Due, is_parked: false }
         });
         let verdict = match calling.phase {
             Phase::Due => caller.attempt(&mut calling.call, now),
@@ -50,8 +51,17 @@ impl Run {
                     GiveUp::Breaker => 3,
                 };
                 stats.failed[place] += 1;
+                stats.not_begun += u64::from(reason == GiveUp::Deadline && calling.attempt == 0);
                 self.end_call(tid, dependency, now)
             }
+        }
+    }
+
+    /// What has come back is read, as any message is.
+    fn read_answer(&mut self, cpu: usize, tid: Tid) {
+        let phase = self.calls.calling.get(&tid).map(|calling| calling.phase);
+        if matches!(phase, Some(Phase::Answered | Phase::Refused)) {
+            self.call(cpu, tid, self.machine.kernel.sync.pipe_read_ns);
         }
     }
 
@@ -76,7 +86,8 @@ impl Run {
     /// Sends a request, and waits for its answer up to a time.
     fn attempt(&mut self, cpu: usize, tid: Tid, dependency: usize, until: Picos) -> Step {
         self.cpus[cpu].pay(Account::Syscall, self.machine.kernel.syscall_ns);
-        if self.is_user_task(tid) {
+        let is_parked = self.is_user_task(tid);
+        if is_parked {
             let cost = self.runtime().model.costs.timer_ns;
             self.cpus[cpu].pay(Account::Runtime, cost);
             self.calls.awaited += 1;
@@ -88,7 +99,7 @@ impl Run {
         let calling = calls.calling.get_mut(&tid).expect("it is in a call");
         let is_retry = calling.call.retries() > 0;
         let is_refused = calls.sent.len() - calls.free.len() >= SENT_MAX;
-        (calling.attempt, calling.phase) = (attempt, Phase::Waits);
+        (calling.attempt, calling.phase, calling.is_parked) = (attempt, Phase::Waits, is_parked);
         let known = &mut calls.dependencies[dependency];
         known.stats.attempts += 1;
         known.stats.retries += u64::from(is_retry);
@@ -188,8 +199,9 @@ impl Run {
 
     /// Whoever waited for an attempt goes on.
     fn settle_attempt(&mut self, tid: Tid, phase: Phase, now: Picos) {
-        self.calls.calling.get_mut(&tid).expect("it is in a call").phase = phase;
-        if self.is_user_task(tid) {
+        let calling = self.calls.calling.get_mut(&tid).expect("it is in a call");
+        calling.phase = phase;
+        if calling.is_parked {
             self.calls.awaited -= 1;
             self.input_has_come(tid, now);
         } else if self.threads[tid.index()].state == State::Waiting {

@@ -39,7 +39,7 @@ pub(super) struct Calls {
     sent: Vec<Sent>,
     free: Vec<u32>,
     attempts: u64,
-    /// User tasks that wait for an answer: somebody has to look after them.
+    /// User tasks that wait for an answer.
     pub(super) awaited: u32,
 }
 
@@ -68,6 +68,8 @@ struct CallStats {
     answered: u64,
     /// By reason: retries, budget, deadline, breaker.
     failed: [u64; 4],
+    /// Calls whose deadline had passed before their first attempt.
+    not_begun: u64,
     attempts: u64,
     retries: u64,
     timeouts: u64,
@@ -85,6 +87,8 @@ struct Calling {
     /// The number of the attempt at hand, over all calls.
     attempt: u64,
     phase: Phase,
+    /// Whether who waits is a user task, which somebody has to look after.
+    is_parked: bool,
 }
 
 /// How a call stands.
@@ -170,9 +174,11 @@ impl Calls {
 
     /// A thread or a task has ended, whatever it called.
     pub fn forget(&mut self, tid: Tid) {
-        if !self.calling.is_empty() {
-            self.calling.remove(&tid);
+        if self.calling.is_empty() {
+            return;
         }
+        let calling = self.calling.remove(&tid);
+        self.awaited -= u32::from(calling.is_some_and(|calling| calling.is_parked && calling.phase == Phase::Waits));
     }
 }
 
@@ -198,6 +204,7 @@ impl Dependency {
 fn policy(code: &CallCode) -> Result<CallPolicy, ConfigError> {
     let path = format!("{}.policy", code.path);
     let policy = match &code.policy {
+        Some(tree) if !tree.is_object() => return Err(ConfigError::new(path, "must be a table", tree)),
         Some(tree) => below(&path, from_tree("", tree.clone()))?,
         None => CallPolicy { retries: 0, ..CallPolicy::default() },
     };

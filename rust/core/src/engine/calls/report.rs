@@ -19,6 +19,7 @@ impl Dependency {
             "failed_budget": budget,
             "failed_deadline": deadline,
             "failed_breaker": breaker,
+            "not_begun": stats.not_begun,
             "attempts": stats.attempts,
             "retries": stats.retries,
             "timeouts": stats.timeouts,
