@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from runq import _core
+from runq._compare_limits import Limit, limits_of
 from runq.errors import ConfigError, SimulationError
 from runq.machine import Machine
 from runq.models import Model
@@ -62,6 +63,7 @@ class ModelRow(msgspec.Struct, frozen=True, kw_only=True):
         completed: answers, or tasks that ended.
         refused: requests and tasks that found no room.
         notes: what went wrong or was met: limits, deadlocks.
+        limits: memory, threads, dependencies and locks: how much of each was in use.
         digests: of each run.
         simulate_seconds: in the simulator, of all runs.
     """
@@ -81,6 +83,7 @@ class ModelRow(msgspec.Struct, frozen=True, kw_only=True):
     completed: int
     refused: int
     notes: tuple[str, ...]
+    limits: tuple[Limit, ...]
     digests: tuple[str, ...]
     simulate_seconds: float
 
@@ -290,11 +293,14 @@ def _all_runs(
 
 def _row(model: Model, runs: Sequence[_Run]) -> ModelRow:
     errors = list(dict.fromkeys(run.error for run in runs if run.error))
-    return row_of(model, [run.result for run in runs if run.result is not None], errors)
+    results = [run.result for run in runs if run.result is not None]
+    return row_of(model, results, errors, limits_of(results))
 
 
-def row_of(model: Model, results: Sequence[SimulateResult], errors: Sequence[str] = ()) -> ModelRow:
-    """What runs of a model come to, and why others failed."""
+def row_of(
+    model: Model, results: Sequence[SimulateResult], errors: Sequence[str] = (), limits: tuple[Limit, ...] = ()
+) -> ModelRow:
+    """What runs of a model come to, why others failed, and what they met."""
     rates = [_throughput(result) for result in results]
     latencies = [_latency(result) for result in results]
     names = ("mean", *_QUANTILES)
@@ -320,6 +326,7 @@ def row_of(model: Model, results: Sequence[SimulateResult], errors: Sequence[str
         completed=completed,
         refused=sum(_refused(result) for result in results),
         notes=(*errors, *dict.fromkeys(note for result in results for note in _notes(result))),
+        limits=limits,
         digests=tuple(result.digest for result in results),
         simulate_seconds=sum(result.simulate_seconds for result in results),
     )

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from runq._compare import COMPARED, CompareProgress, ModelRow, compare
+from runq._compare_limits import doubt
 from runq._compare_table import duration_text
 from runq._table import table
 from runq.errors import ConfigError
@@ -71,10 +72,17 @@ class LoadRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HighestLoads(msgspec.Struct, frozen=True, kw_only=True):
-    """The highest load that each model holds with a quantile below a limit."""
+    """The highest load that each model holds with a quantile below a limit.
+
+    Attributes:
+        until: the limit.
+        loads: a row for each model.
+        doubts: why they may be other loads: a quantile that rests on too few answers.
+    """
 
     until: str
     loads: tuple[LoadRow, ...]
+    doubts: tuple[str, ...] = ()
 
     def to_json(self) -> str:
         """Everything as one line of JSON."""
@@ -91,7 +99,8 @@ class HighestLoads(msgspec.Struct, frozen=True, kw_only=True):
             ]
             for row in self.loads
         ]
-        return table(("model", f"highest load/s with {self.until}", "p99", "cpu used", "limited by"), rows)
+        text = table(("model", f"highest load/s with {self.until}", "p99", "cpu used", "limited by"), rows)
+        return "\n\n".join([text, *self.doubts])
 
 
 def find_threads(
@@ -186,7 +195,8 @@ def highest_load(
             return compare(machine, scaled, [model], repeat=1, seed=seed).models[0]
 
         rows.append(_search(model.label, base, run, name, limit))
-    return HighestLoads(until=until, loads=tuple(rows))
+    few = doubt(name, {row.model: row.at.completed for row in rows if row.at is not None})
+    return HighestLoads(until=until, loads=tuple(rows), doubts=(few,) if few else ())
 
 
 def _search(label: str, base: float, run: Callable[[float], ModelRow], name: str, limit: float) -> LoadRow:

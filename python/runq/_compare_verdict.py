@@ -2,12 +2,16 @@
 
 from typing import TYPE_CHECKING
 
+from runq._compare_limits import doubt, limits_text, listed
 from runq._compare_table import duration_text
 
 if TYPE_CHECKING:
     from runq._compare import Comparison, ModelRow
 
 __all__ = ["verdict"]
+
+# What every model works with.
+_CPUS = "the cpus"
 
 # Rates that differ by less are equal.
 _EQUAL = 0.02
@@ -45,8 +49,11 @@ def verdict(comparison: "Comparison") -> list[str]:
     sentences = [_who(comparison, rows, able, near, winner)]
     if reason := _why(rows, winner):
         sentences.append(reason)
+    sentences += limits_text(comparison.models)
     if len(rows) > 1:
         sentences.append(_what_if(comparison, able, winner))
+    if few := doubt("p99", {row.model: row.completed // comparison.repeat for row in rows}):
+        sentences.append(few)
     return sentences
 
 
@@ -64,7 +71,7 @@ def _who(
         return f"{winner.model} reaches {rate} with a p99 of {tail}."
     equal = [row.model for row in near if row is not winner]
     if equal:
-        text += f"; {_listed(equal)} {'is' if len(equal) == 1 else 'are'} as fast within 2 % and {_take(winner, near)}"
+        text += f"; {listed(equal)} {'is' if len(equal) == 1 else 'are'} as fast within 2 % and {_take(winner, near)}"
     else:
         second = min(others, key=lambda row: (row not in able, row.latency_ns["p99"]))
         more = second.latency_ns["p99"] / winner.latency_ns["p99"]
@@ -74,7 +81,7 @@ def _who(
     if behind:
         worst = min(behind, key=lambda row: row.throughput_per_s)
         share = 100 * worst.throughput_per_s / winner.throughput_per_s
-        names = _listed([row.model for row in behind])
+        names = listed([row.model for row in behind])
         verb = "does" if len(behind) == 1 else "do"
         text += f". {names} {verb} not keep up: {worst.model} answers {share:.0f} % as many"
     return text + "."
@@ -120,10 +127,14 @@ def _per_task(row: "ModelRow") -> dict[str, float]:
 
 
 def _what_if(comparison: "Comparison", able: "list[ModelRow]", winner: "ModelRow") -> str:
-    """From which load on another model would win: when the winner's cpus are full."""
-    capacity = {row.model: _capacity(comparison, row) for row in able}
+    """From which load on another model would win: when what the winner works with is full."""
+    capacities = {row.model: _capacities(comparison, row) for row in able}
+    first = {model: min(found, key=lambda what: found[what]) for model, found in capacities.items()}
+    capacity = {model: capacities[model][what] for model, what in first.items()}
     most = max(able, key=lambda row: capacity[row.model])
     full = capacity[winner.model]
+    if any(first[model] != _CPUS for model in (winner.model, most.model)):
+        return _what_else(capacities, first, winner.model, most.model)
     if capacity[most.model] <= 1.005 * full:
         return (
             f"As far as cpus go, no other overtakes it: they are full at about {full:,.0f}/s under it, the most of all."
@@ -134,14 +145,36 @@ def _what_if(comparison: "Comparison", able: "list[ModelRow]", winner: "ModelRow
     )
 
 
-def _capacity(comparison: "Comparison", row: "ModelRow") -> float:
+def _what_else(capacities: dict[str, dict[str, float]], first: dict[str, str], winner: str, most: str) -> str:
+    """The same where something else than cpus is full first, under one of the two at least."""
+    full, further = capacities[winner][first[winner]], capacities[most][first[most]]
+    what = f"{first[winner]} {_is(first[winner])} full"
+    if further > 1.005 * full:
+        return (
+            f"From about {full:,.0f}/s on {most} would win: there {what} under {winner}, "
+            f"and {first[most]} at about {further:,.0f}/s under {most}."
+        )
+    cpus = capacities[winner][_CPUS]
+    if first[winner] != _CPUS:
+        return f"No other overtakes it: {what} at about {full:,.0f}/s, and its cpus would be at about {cpus:,.0f}/s."
+    return f"No other overtakes it: {what} at about {full:,.0f}/s under it, the most of all."
+
+
+def _is(what: str) -> str:
+    return "are" if what == _CPUS else "is"
+
+
+def _capacities(comparison: "Comparison", row: "ModelRow") -> dict[str, float]:
+    """Tasks a second at which each thing that a model works with is full, if a task takes as much of it as here."""
     cpus = 1 if row.model.startswith("event-loop") and row.threads == 1 else comparison.cpus
-    return cpus * 1e9 / row.cpu_ns_per_task
+    found = {_CPUS: cpus * 1e9 / row.cpu_ns_per_task}
+    for limit in row.limits:
+        if limit.kind in ("dependency", "lock") and limit.used > 0:
+            found[limit.label] = row.throughput_per_s / limit.used
+        elif limit.binds:
+            found[limit.label] = row.throughput_per_s
+    return found
 
 
 def _times(ratio: float) -> str:
     return f"{ratio:.2f} times" if ratio < 10 else f"{ratio:.0f} times"
-
-
-def _listed(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
