@@ -330,3 +330,97 @@ def test_set_changes_what_all_points_begin_with(file: Path) -> None:
     assert definition["with"]["machine"]["of"]["memory_size"] == "64MiB"
     assert definition["with"]["repeats"] == 1
     assert runq.Sweep.from_definition(definition).definition() == definition
+
+
+def test_rows_that_somebody_deleted_are_computed_again(file: Path, tmp_path: Path, expected: str) -> None:
+    store = tmp_path / "s.db"
+    for command in (["resume", store], [file, "--store", store]):
+        assert runq_sweep(file, "--store", store).returncode == 0
+        with contextlib.closing(sqlite3.connect(store)) as db:
+            db.execute("DELETE FROM sweep_1 WHERE point IN (3, 77)")
+            db.commit()
+        done = runq_sweep(*command)
+        assert done.returncode == 0, done.stderr
+        assert f"{POINTS} done, 0 failed" in done.stdout
+        assert table(store) == expected
+
+
+def test_a_store_that_another_program_has_changed_is_told(file: Path, tmp_path: Path) -> None:
+    store = tmp_path / "s.db"
+    assert runq_sweep(file, "--store", store).returncode == 0
+    with contextlib.closing(sqlite3.connect(store)) as db:
+        db.execute("DROP TABLE sweep_1")
+    for command in (["resume", store], [file, "--store", store], ["export", store, "--csv", "-"]):
+        done = runq_sweep(*command)
+        assert done.returncode == 2
+        assert f"{store}: was changed by another program (no such table: sweep_1)" in done.stderr
+
+
+def test_an_archived_store_is_read_and_not_written(file: Path, tmp_path: Path, expected: str) -> None:
+    folder = tmp_path / "archive"
+    folder.mkdir()
+    store = folder / "s.db"
+    assert runq_sweep(file, "--store", store).returncode == 0
+    (folder / "s.db-driver").unlink()
+    store.chmod(0o444)
+    folder.chmod(0o555)
+    if os.access(store, os.W_OK) and shutil.which("setpriv") is None:
+        pytest.skip("root may write everywhere")
+    may_not = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.access(store, os.W_OK) else []
+
+    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+        call = [*may_not, *command("sweep", *arguments)]
+        return subprocess.run(call, capture_output=True, text=True, timeout=120, check=False)
+
+    try:
+        assert run("export", store, "--csv", "-").stdout == expected
+        assert f"{POINTS} done" in run("status", store).stdout
+        assert "nothing to do" in run("resume", store).stdout
+        refused = run(file, "--store", store)
+    finally:
+        folder.chmod(0o755)
+    assert refused.returncode == 2
+    assert "cannot be opened or written" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("store", "message"),
+    [("/dev/null", "/dev/null: is no regular file"), ("", "store: must be the name of a file")],
+)
+def test_what_cannot_be_a_store_is_told(file: Path, store: str, message: str) -> None:
+    done = runq_sweep(file, "--store", store)
+    assert done.returncode == 2
+    assert message in done.stderr
+
+
+def test_a_table_that_does_not_fit_says_whose_file_it_is(file: Path, tmp_path: Path) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("there is no device that is full")
+    assert runq_sweep(file, "--store", tmp_path / "s.db").returncode == 0
+    done = runq_sweep("export", tmp_path / "s.db", "--csv", "/dev/full")
+    assert done.returncode == 2
+    assert "/dev/full: No space left on device" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("'seed' = { from = 1, to = 1e18, steps = 1000000000000 }", "over.seed: must have from 2 to 10,000,000 steps"),
+        ("'machine.kernel.fork.pte_clean_ns' = [1.0, nan]", "over.machine.kernel.fork.pte_clean_ns: must be finite"),
+    ],
+)
+def test_values_that_no_sweep_can_have_are_told(tmp_path: Path, line: str, message: str) -> None:
+    path = tmp_path / "sweep.toml"
+    path.write_text(f"scenario = 'fork-latency'\n[over]\n{line}\n")
+    done = runq_sweep(path, "--store", tmp_path / "s.db")
+    assert done.returncode == 2
+    assert message in done.stderr
+
+
+def test_more_threads_than_the_system_has_are_told(file: Path, tmp_path: Path) -> None:
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
+
+    done = runq_sweep(file, "--store", tmp_path / "s.db", "--jobs", 1024, preexec_fn=limit)
+    assert done.returncode == 2
+    assert "1024 threads cannot be started" in done.stderr

@@ -188,9 +188,10 @@ def _resume(store: str, number: int | None, *, retry_failed: bool, **options: An
         opened.check_model(mix=options["mix_versions"])
         record = opened.sweep(number)
         definition = opened.definition(record.id)
+        is_complete = record.is_complete and opened.is_whole(record)
     finally:
         opened.close()
-    if record.is_complete and not (retry_failed and record.failed):
+    if is_complete and not (retry_failed and record.failed):
         click.echo(f"{store}: nothing to do: {record.done:,} done, {record.failed:,} failed")
         return
     _run(Sweep.from_definition(definition), store, retry_failed=retry_failed, **options)

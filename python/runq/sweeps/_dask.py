@@ -166,6 +166,9 @@ class DaskEngine:
     def _connect(self, scheduler: str | None, jobs: int | None) -> Any:
         if scheduler is not None:
             try:
+                # A client with an address that is none takes long to give up, and says so a second time.
+                if not scheduler.startswith("inproc://"):
+                    distributed.comm.get_address_host_port(scheduler)
                 client = distributed.Client(scheduler, timeout=_CONNECT_S, set_as_default=False)
             except (OSError, ValueError, TypeError) as error:
                 raise SweepError(f"{scheduler}: no Dask scheduler answers there ({error})") from None

@@ -227,7 +227,8 @@ class Drive:
             names = list(itertools.chain.from_iterable(rows.schemas))
             missing = [path for path in self._unseen if not any(matches(path, name) for name in names)]
             if missing:
-                rule = f"must be paths of the result, such as {', '.join(names[:4])}"
+                known = ", ".join(names[:4] or self._target.metrics[:4])
+                rule = f"must be paths of the result, such as {known}"
                 raise ConfigError("metrics", rule, ", ".join(missing))
             self._unseen = []
 

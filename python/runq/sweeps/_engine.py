@@ -12,7 +12,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from runq import _core
-from runq.errors import ConfigError
+from runq.errors import ConfigError, SweepError
 from runq.sweeps._native import NativeJob, rows_of
 from runq.sweeps._target import Job, Rows
 
@@ -103,7 +103,10 @@ class LocalEngine:
         """Starts the threads."""
         self._job = job
         if isinstance(job, NativeJob):
-            self._pool = job.pool(self.slots)
+            try:
+                self._pool = job.pool(self.slots)
+            except OSError as error:
+                raise SweepError(f"{self.slots} threads cannot be started ({error}): ask for fewer jobs") from error
             # All threads share the points of a chunk, and wait for the rows of the last one alone.
             self.chunk_s = _POOL_CHUNK_S
         else:

@@ -65,8 +65,12 @@ def to_file(path: str | os.PathLike[str] | None, pieces: Iterable[str]) -> str |
         for piece in pieces:
             sys.stdout.write(piece)
         return None
-    with Path(path).open("w", encoding="utf-8", newline="") as file:
-        file.writelines(pieces)
+    try:
+        with Path(path).open("w", encoding="utf-8", newline="") as file:
+            file.writelines(pieces)
+    except OSError as error:
+        # A disk that is full does not say whose file it was.
+        raise OSError(error.errno, error.strerror, os.fspath(path)) from error
     return None
 
 

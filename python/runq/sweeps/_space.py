@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -23,6 +24,9 @@ Where = str | Callable[[Mapping[str, Value]], object]
 
 # Integers of eight bytes.
 _LIMIT = 1 << 63
+
+# Of a range: what memory takes with ease.
+_STEPS_MAX = 10_000_000
 
 # An axis may have a million values.
 _ENCODE = json.JSONEncoder(sort_keys=True).encode
@@ -269,8 +273,8 @@ def _range(name: str, table: Mapping[str, Any]) -> list[float]:
 
 
 def _check_steps(name: str, start: float, stop: float, steps: int) -> None:
-    if not isinstance(steps, int) or steps < 2:
-        raise ConfigError(name, "must have at least 2 steps", str(steps))
+    if not isinstance(steps, int) or not 2 <= steps <= _STEPS_MAX:
+        raise ConfigError(name, f"must have from 2 to {_STEPS_MAX:,} steps", str(steps))
     if start == stop:
         raise ConfigError(name, "must have different ends", str(start))
 
@@ -281,6 +285,8 @@ def _sign(value: float) -> int:
 
 def _plain(path: str, value: Any) -> Value:
     """A value as JSON has it; NumPy's numbers become Python's."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ConfigError(path, "must be finite numbers", repr(value))
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, Model):

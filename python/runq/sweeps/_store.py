@@ -22,7 +22,7 @@ from runq.errors import StoreError
 from runq.sweeps._columns import HEAD, HIDDEN, TAIL, point_columns, quoted
 from runq.sweeps._columns import stored as stored_value
 from runq.sweeps._lock import DriverLock
-from runq.sweeps._store_file import check_file, remedy
+from runq.sweeps._store_file import check_file, is_archived, remedy
 from runq.sweeps._target import Point, Row
 
 __all__ = ["Column", "Store", "SweepRecord"]
@@ -120,6 +120,8 @@ class Store:
 
     def __init__(self, path: str | os.PathLike[str], *, create: bool = True, is_temporary: bool = False) -> None:
         self.path = str(path)
+        if not self.path:
+            raise StoreError("store: must be the name of a file, got ''")
         self._is_temporary = is_temporary
         self._has_others: dict[int, bool] = {}
         self._inserts: dict[tuple[int, tuple[str, ...]], str] = {}
@@ -131,8 +133,15 @@ class Store:
             )
         if exists:
             check_file(self.path)
+        self._is_immutable = not create and is_archived(self.path)
         with self.errors():
-            self._db = sqlite3.connect(self.path, timeout=10, isolation_level=None, check_same_thread=False)
+            self._db = sqlite3.connect(
+                f"{Path(self.path).absolute().as_uri()}?immutable=1" if self._is_immutable else self.path,
+                timeout=10,
+                isolation_level=None,
+                check_same_thread=False,
+                uri=self._is_immutable,
+            )
         try:
             with self.errors():
                 self._open(exists)
@@ -241,6 +250,26 @@ class Store:
                 "SELECT coalesce(sum(points), 0) FROM running WHERE sweep = ? AND chunk >= 0", (sweep,)
             ).fetchone()
         return int(count)
+
+    def is_whole(self, record: SweepRecord) -> bool:
+        """Whether there are as many rows as were counted: somebody may have deleted some."""
+        return self._settled(record.id) == (record.done, record.failed)
+
+    def recount(self, record: SweepRecord) -> SweepRecord:
+        """Counts the rows that are there, and knows a sweep that lacks some for what it is."""
+        if self.is_whole(record):
+            return record
+        with self.transaction():
+            self._db.execute(
+                "UPDATE sweep SET done = ?, failed = ?, is_complete = 0 WHERE id = ?",
+                (*self._settled(record.id), record.id),
+            )
+        return self.sweep(record.id)
+
+    def _settled(self, sweep: int) -> tuple[int, int]:
+        with self.errors():
+            found = dict(self._db.execute(f"SELECT status, count(*) FROM sweep_{sweep} GROUP BY status").fetchall())
+        return found.get("done", 0), found.get("failed", 0)
 
     def set_total(self, sweep: int, total: int | None, *, is_complete: bool = False) -> None:
         """How many points there are; whether nothing is left to do."""
@@ -392,6 +421,8 @@ class Store:
                 f"{self.path}: is a store of format {version}, and this version of runq has format {FORMAT}: "
                 "use the version of runq that made it, or another file"
             )
+        if self._is_immutable:
+            return
         # What ends with this process need not outlive the machine, and nobody else reads it.
         self._db.execute(f"PRAGMA journal_mode = {'MEMORY' if self._is_temporary else 'WAL'}")
         self._db.execute(f"PRAGMA synchronous = {'OFF' if self._is_temporary else 'NORMAL'}")

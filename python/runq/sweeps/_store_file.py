@@ -6,11 +6,13 @@ from pathlib import Path
 
 from runq.errors import StoreError
 
-__all__ = ["check_file", "remedy"]
+__all__ = ["check_file", "is_archived", "remedy"]
 
 
 def check_file(path: str) -> None:
     """Refuses what is no store, and one that was cut off, before SQLite touches it."""
+    if not Path(path).is_file():
+        raise StoreError(f"{path}: is no regular file; name another")
     try:
         with Path(path).open("rb") as file:
             head = file.read(100)
@@ -35,6 +37,13 @@ def check_file(path: str) -> None:
         )
 
 
+def is_archived(path: str) -> bool:
+    """Whether nobody writes there, so that it can be read without the files that writers share."""
+    log = Path(f"{path}-wal")
+    is_writable = os.access(path, os.W_OK) and os.access(Path(path).absolute().parent, os.W_OK)
+    return not is_writable and not (log.exists() and log.stat().st_size)
+
+
 def remedy(error: sqlite3.Error, path: str) -> str:
     code = (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF
     text = str(error)
@@ -52,4 +61,6 @@ def remedy(error: sqlite3.Error, path: str) -> str:
         return f"is in use by another program ({text}): wait for it, then `runq sweep resume {path}`"
     if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
         return f"cannot be opened or written ({text}): name a file in a directory that can be written"
+    if "no such table" in text or "no such column" in text:
+        return f"was changed by another program ({text}): restore a copy, or begin another store"
     return text

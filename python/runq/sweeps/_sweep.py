@@ -130,7 +130,7 @@ class Sweep:
             opened = Store(path, is_temporary=temporary is not None)
             opened.check_model(mix=mix_versions)
             with opened.driving():
-                record = opened.add_sweep(*self._key(), self.space.names)
+                record = opened.recount(opened.add_sweep(*self._key(), self.space.names))
                 if retry_failed and opened.reset_failed(record.id):
                     record = opened.sweep(record.id)
                 if not record.is_complete:
