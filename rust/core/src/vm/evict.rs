@@ -2,7 +2,7 @@
 
 use super::frames::{Pfn, ZERO_PAGE};
 use super::page_table::{Entry, Place};
-use super::reclaim::{UNTRACKED, index, name};
+use super::reclaim::index;
 use super::virtual_memory::{OutOfMemory, SpaceId, VirtualMemory, order_of};
 use super::work::{FaultKind, Touch};
 
@@ -26,10 +26,8 @@ impl VirtualMemory {
 
     /// The policy hears of an access.
     pub(super) fn note_use(&mut self, pfn: Pfn) {
-        if let Some(reclaim) = &mut self.reclaim
-            && reclaim.pages[index(pfn)] != UNTRACKED
-        {
-            reclaim.policy.touch(name(pfn));
+        if let Some(reclaim) = &mut self.reclaim {
+            reclaim.note_use(pfn);
         }
     }
 
@@ -78,7 +76,7 @@ impl VirtualMemory {
         let mut places: Vec<Place> = Vec::new();
         for &(id, place) in &holders {
             self.space_mut(id).resident_pages -= 1;
-            self.space_mut(id).recent = None;
+            self.space_mut(id).recent.clear();
             // A table that several spaces share is changed once.
             if !places.contains(&place) {
                 places.push(place);

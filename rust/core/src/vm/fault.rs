@@ -1,7 +1,7 @@
 //! One access to memory, and the fault that it may cost.
 
 use super::address_space::{Access, Recent, Region};
-use super::frames::{Pfn, ZERO_PAGE};
+use super::frames::ZERO_PAGE;
 use super::page_table::{Entry, Place};
 use super::virtual_memory::{OutOfMemory, SpaceId, VirtualMemory, frame_in, order_of};
 use super::work::{FaultKind, Touch};
@@ -77,38 +77,13 @@ impl VirtualMemory {
         Ok((self.frames.contents(touch.pfn), touch))
     }
 
-    /// The access of [`VirtualMemory::access`] if it is one without a fault to a page of 4 KiB in the table of level 1 that
-    /// served the last one: what most are. Returns the frame, or nothing, and then nothing has happened yet.
-    #[inline]
-    pub fn access_known(&mut self, id: SpaceId, vpn: u64, access: Access) -> Option<Pfn> {
-        let Recent { base, table, .. } = self.space(id).recent?;
-        if vpn >> 9 != base || access == Access::Execute {
-            return None;
-        }
-        let index = usize::try_from(vpn & 511).expect("below 512");
-        let entry = self.tables.entries(table)[index];
-        let is_write = access == Access::Write;
-        if !entry.allows(is_write) {
-            return None;
-        }
-        let used = entry.used(is_write);
-        if used != entry {
-            self.tables.set(Place { table, index, level: 1 }, used);
-        }
-        self.note_use(entry.pfn());
-        Some(entry.pfn())
-    }
-
-    /// The way of most accesses: the table of level 1 that served the last one has the page and allows it, or lies in
+    /// The way of most accesses: a table of level 1 that served one of the last has the page and allows it, or lies in
     /// plain memory that nobody touched yet.
     fn access_again(&mut self, id: SpaceId, vpn: u64, access: Access) -> Option<Touch> {
         if let Some(pfn) = self.access_known(id, vpn, access) {
             return Some(Touch { pfn, ..Touch::default() });
         }
-        let Recent { base, table, plain } = self.space(id).recent?;
-        if vpn >> 9 != base || access == Access::Execute {
-            return None;
-        }
+        let Recent { table, plain } = self.space(id).recent.of(vpn).filter(|_| access != Access::Execute)?;
         let index = usize::try_from(vpn & 511).expect("below 512");
         let entry = self.tables.entries(table)[index];
         let is_write = access == Access::Write;
@@ -313,6 +288,7 @@ impl VirtualMemory {
         let is_plain = region.object.is_none() && region.page_order == 0;
         let is_plain = is_plain && region.permissions.write && !region.permissions.execute;
         let plain = if is_plain { (region.start, region.end) } else { (0, 0) };
-        self.space_mut(id).recent = (!shares_table).then_some(Recent { base: vpn >> 9, table: place.table, plain });
+        let recent = (!shares_table).then_some(Recent { table: place.table, plain });
+        self.space_mut(id).recent.put(vpn, recent);
     }
 }

@@ -46,7 +46,7 @@ impl VirtualMemory {
         } else {
             work.resident_pages()
         };
-        self.space_mut(parent).recent = None;
+        self.space_mut(parent).recent.clear();
         let mut space = self.space(parent).twin(root);
         space.resident_pages = resident_pages;
         Ok((self.add_space(space), work))

@@ -10,6 +10,7 @@ mod evict;
 mod fault;
 mod fork;
 pub mod frames;
+mod known;
 pub mod object;
 pub mod page_table;
 mod protect;
@@ -21,6 +22,7 @@ pub mod work;
 
 pub use config::{ForkPolicy, VmConfig};
 pub use fault::{AccessError, SegmentationFault};
+pub use known::KnownPages;
 pub use protect::ProtectError;
 pub use teardown::HeapError;
 pub use virtual_memory::{Image, MapRequest, OutOfMemory, SpaceId, VirtualMemory, WalkPath};

@@ -31,7 +31,7 @@ impl VirtualMemory {
         let regions_before = self.space(id).regions().count();
         let regions = self.space_mut(id).protect(start, end, permissions)?;
         work.regions_changed = self.space(id).regions().count().abs_diff(regions_before) as u64;
-        self.space_mut(id).recent = None;
+        self.space_mut(id).recent.clear();
         let root = self.space(id).root;
         for region in regions.into_iter().filter(|region| region.permissions != permissions) {
             for chunk in self.tables.chunks(root, region.start, region.end, &self.frames) {
@@ -90,7 +90,7 @@ impl VirtualMemory {
         let entry = entry.with_user(permissions != Permissions::NONE);
         self.tables.set(directory, if permissions.write { entry.writable() } else { entry });
         self.tables.release(table, &mut self.frames);
-        self.space_mut(id).recent = None;
+        self.space_mut(id).recent.clear();
         Ok(true)
     }
 

@@ -33,6 +33,13 @@ impl Reclaim {
         }
     }
 
+    /// The policy hears of an access.
+    pub(super) fn note_use(&mut self, pfn: Pfn) {
+        if self.pages[index(pfn)] != UNTRACKED {
+            self.policy.touch(name(pfn));
+        }
+    }
+
     /// A frame got its first mapping as a page of 4 KiB; both sides of a fork may split the same huge page.
     pub(super) fn track(&mut self, pfn: Pfn, vpn: u64) {
         if std::mem::replace(&mut self.pages[index(pfn)], vpn) == UNTRACKED {

@@ -67,7 +67,7 @@ impl VirtualMemory {
             });
             let Some(chunk) = found else {
                 if tables > 0 {
-                    self.space_mut(id).recent = None;
+                    self.space_mut(id).recent.clear();
                 }
                 return Ok(tables);
             };
@@ -111,7 +111,7 @@ impl VirtualMemory {
         }
         let space = self.space_mut(id);
         space.resident_pages -= resident;
-        space.recent = None;
+        space.recent.clear();
     }
 
     /// Drops all that hangs under a table, and the table. Its entries need not be cleared: nobody sees them any more.

@@ -1,6 +1,6 @@
 //! All of memory as the kernel sees it: frames, tables, address spaces, objects and swap, and what they agree on.
 
-use super::address_space::{AddressSpace, Layout, MapError, Permissions, Region, RegionKind, TEXT_START_VPN};
+use super::address_space::{AddressSpace, Layout, MapError, Permissions, Recents, Region, RegionKind, TEXT_START_VPN};
 use super::config::VmConfig;
 use super::frames::{Frames, Pfn};
 use super::object::Objects;
@@ -105,6 +105,13 @@ impl VirtualMemory {
     /// One address space.
     pub fn space(&self, id: SpaceId) -> &AddressSpace {
         &self.spaces[id.0 as usize].as_ref().expect("a process has an address space").space
+    }
+
+    /// What accesses that find everything as it is go through: the recent tables of a space, all tables, the policy.
+    #[inline(always)]
+    pub(super) fn recent_parts(&mut self, id: SpaceId) -> (&Recents, &mut PageTables, Option<&mut Reclaim>) {
+        let shared = self.spaces[id.0 as usize].as_ref().expect("a process has an address space");
+        (&shared.space.recent, &mut self.tables, self.reclaim.as_mut())
     }
 
     /// All address spaces.

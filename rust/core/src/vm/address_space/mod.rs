@@ -1,7 +1,9 @@
 //! The regions of one process: what it may touch, and where new regions go.
 
+mod recent;
 mod region;
 
+pub(super) use recent::{Recent, Recents};
 pub use region::{Access, Permissions, Region, RegionKind};
 
 use super::page_table::TableId;
@@ -93,19 +95,8 @@ pub struct AddressSpace {
     pub(super) heap_end: u64,
     /// Pages of 4 KiB that are in memory, huge ones as their parts.
     pub resident_pages: u64,
-    /// Where the last access was: most accesses find the same table again.
-    pub(super) recent: Option<Recent>,
-}
-
-/// A table of level 1 through which stores may go, and what is known about the region around it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Recent {
-    /// The number of the 2 MiB that the table maps.
-    pub base: u64,
-    /// The table.
-    pub table: TableId,
-    /// Pages of anonymous, writable memory without huge pages: absent ones need no more than a frame.
-    pub plain: (u64, u64),
+    /// Where the last accesses were: most accesses find the same tables again.
+    pub(super) recent: Recents,
 }
 
 impl AddressSpace {
@@ -124,7 +115,7 @@ impl AddressSpace {
             heap_start,
             heap_end: heap_start,
             resident_pages: 0,
-            recent: None,
+            recent: Recents::default(),
         }
     }
 
@@ -281,7 +272,7 @@ impl AddressSpace {
 
     /// The same regions over another page table, for the child of a fork.
     pub fn twin(&self, root: TableId) -> Self {
-        Self { root, recent: None, resident_pages: 0, ..self.clone() }
+        Self { root, recent: Recents::default(), resident_pages: 0, ..self.clone() }
     }
 
     fn cut(&mut self, vpn: u64) {

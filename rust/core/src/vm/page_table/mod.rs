@@ -135,6 +135,12 @@ impl PageTables {
         &self.get(table).entries
     }
 
+    /// A page's entry in its table of level 1, to be changed but not made absent, nor present.
+    #[inline(always)]
+    pub(super) fn entry_mut(&mut self, table: TableId, vpn: u64) -> &mut Entry {
+        &mut self.tables[table.0 as usize].entries[index_of(vpn, 1)]
+    }
+
     /// Entries of a table that are not absent.
     pub fn used(&self, table: TableId) -> u32 {
         self.get(table).used
