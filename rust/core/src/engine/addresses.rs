@@ -2,12 +2,14 @@
 
 use super::books::Books;
 use super::footprints::page_of;
-use super::lines::{Busy, Lines};
+use super::hit_row::HitRow;
+use super::lines::Lines;
+use super::overlap::Overlap;
 use crate::base::Picos;
 use crate::kernel::{Kernel, Shootdown};
 use crate::memory::causes::KERNEL;
 use crate::memory::config::{MachineConfig, PageSize};
-use crate::memory::{Causes, Hits, Mapping, MemorySystem, OutOfMemory, Reference};
+use crate::memory::{Causes, Mapping, MemorySystem, OutOfMemory, Reference};
 use crate::trace::batch::AccessKind;
 use crate::vm::SpaceId;
 use crate::vm::address_space::Access;
@@ -47,14 +49,6 @@ pub(super) struct Paid {
     pub stall: Picos,
     /// Why it missed.
     pub causes: Causes,
-}
-
-/// Accesses of one touch so far, and what they took: independent ones overlap.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Overlap {
-    busy: Busy,
-    latency_cycles: u64,
-    cycles: u64,
 }
 
 impl Addresses {
@@ -136,8 +130,14 @@ impl Addresses {
     }
 
     /// A row of accesses to pages of 4 KiB that hit the first TLB and the first cache, for no more cycles than a hit takes;
-    /// nothing if there may be none.
-    pub fn hits(&mut self, cpu: usize, space: SpaceId, access: Access, is_stream: bool) -> Option<HitRow<'_>> {
+    /// nothing if there may be none. `overlap` is of independent ones.
+    pub fn hits(
+        &mut self,
+        cpu: usize,
+        space: SpaceId,
+        access: Access,
+        overlap: Option<(Overlap, bool)>,
+    ) -> Option<HitRow<'_>> {
         let kind = match access {
             Access::Read => AccessKind::Read,
             Access::Write => AccessKind::Write,
@@ -147,9 +147,11 @@ impl Addresses {
         let hits = self.system.hits(cpu, space.0, kind, PageSize::Size4K)?;
         let latency = hits.latency_cycles();
         let is_plain = latency <= self.hit_cycles && self.hit_cycles < TIMES && self.hit_cycles > 0;
-        let mlp = if is_stream { self.stream_mlp } else { self.mlp };
-        let has_caches = self.lines.has_caches();
-        is_plain.then_some(HitRow { hits, latency, mlp, has_caches, times: &self.times })
+        let pace = overlap.map(|(overlap, is_stream)| {
+            let mlp = if is_stream { self.stream_mlp } else { self.mlp };
+            overlap.of_hits(latency, mlp, self.lines.has_caches())
+        });
+        is_plain.then(|| HitRow::new(hits, latency, pace, &self.times))
     }
 
     /// Cycles as time: looked up where they are few, since a division takes as long as a hit.
@@ -237,61 +239,6 @@ impl Addresses {
     /// What was counted.
     pub fn system(&self) -> &MemorySystem {
         &self.system
-    }
-}
-
-/// Accesses in a row that hit; see [`Addresses::hits`].
-pub(super) struct HitRow<'a> {
-    hits: Hits<'a>,
-    latency: u64,
-    mlp: u64,
-    has_caches: bool,
-    times: &'a [Picos],
-}
-
-impl HitRow<'_> {
-    /// Takes an access if it is such a hit, and says what it takes of its thread's time: what [`Addresses::access`] would.
-    #[inline(always)]
-    pub fn take(&mut self, vaddr: u64, pfn: Pfn, overlap: Option<&mut Overlap>) -> Option<Picos> {
-        if !self.hits.take(vaddr, pfn.0 << 12 | vaddr & 4095) {
-            return None;
-        }
-        let cycles = match overlap {
-            None => self.latency,
-            Some(overlap) => overlap.add_hit(self.latency, self.mlp, self.has_caches),
-        };
-        // No more than a hit has: neither the issue of an access nor a part of its latency is longer.
-        Some(self.times[usize::try_from(cycles).expect("a few cycles")])
-    }
-}
-
-impl Overlap {
-    /// Adds an access that missed nothing. Returns the cycles by which it lengthens the touch.
-    #[inline(always)]
-    fn add_hit(&mut self, latency: u64, mlp: u64, has_caches: bool) -> u64 {
-        if has_caches {
-            self.busy.issue();
-        }
-        self.latency_cycles += latency;
-        let before = self.cycles;
-        self.cycles = before.max(self.busy.issued());
-        if self.latency_cycles > self.cycles * mlp {
-            self.cycles = self.latency_cycles.div_ceil(mlp);
-        }
-        self.cycles - before
-    }
-
-    /// Adds an access. Returns the cycles by which it lengthens the touch.
-    fn add(&mut self, latency: u64, missed: u32, is_write: bool, mlp: u64, lines: &Lines) -> u64 {
-        lines.add(&mut self.busy, missed, is_write);
-        self.latency_cycles += latency;
-        let before = self.cycles;
-        self.cycles = before.max(self.busy.cycles());
-        // A division for those alone that change something.
-        if self.latency_cycles > self.cycles * mlp {
-            self.cycles = self.latency_cycles.div_ceil(mlp);
-        }
-        self.cycles - before
     }
 }
 

@@ -74,12 +74,6 @@ impl Books {
         }
     }
 
-    /// Notes an access of a thread that waited for nothing.
-    #[inline(always)]
-    pub fn note_hit(&mut self, since: Picos) {
-        self.ages[age_of(since)].accesses += 1;
-    }
-
     fn note_miss(&mut self, tid: Option<Tid>, causes: Causes, stall: Picos, since: Picos) {
         let mut parts = [Picos::ZERO; CAUSES];
         let mut misses = [0.0; CAUSES];
@@ -115,9 +109,16 @@ impl Books {
         self.enter(tid, &misses, &spent.stalls, since);
     }
 
-    /// Notes a run of accesses of a thread that all hit.
+    /// Notes accesses of a thread that all hit, at one time since the switch or up to [`Books::age_end`].
     pub fn note_hits(&mut self, accesses: u64, since: Picos) {
         self.ages[age_of(since)].accesses += accesses;
+    }
+
+    /// Before when accesses have the age of one so long after a switch.
+    #[inline]
+    pub fn age_end(since: Picos) -> Picos {
+        let power = age_of(since);
+        if power == AGES - 1 { Picos::NEVER } else { Picos(1000 << power) }
     }
 
     fn enter(&mut self, tid: Option<Tid>, misses: &[f64; CAUSES], parts: &[Picos; CAUSES], since: Picos) {

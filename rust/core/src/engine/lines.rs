@@ -76,10 +76,10 @@ impl Lines {
 }
 
 impl Busy {
-    /// Adds an access that missed nothing.
+    /// Adds so many accesses that missed nothing.
     #[inline(always)]
-    pub fn issue(&mut self) {
-        self.0[0] += ISSUE;
+    pub fn issue(&mut self, accesses: u64) {
+        self.0[0] += ISSUE * accesses;
     }
 
     /// Whole cycles of the first cache.

@@ -1,6 +1,6 @@
 //! Where a thread is in its program.
 
-use super::addresses::Overlap;
+use super::overlap::Overlap;
 use super::share::Sharing;
 use crate::base::{Picos, Rng};
 use crate::kernel::Account;

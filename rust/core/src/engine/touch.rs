@@ -1,10 +1,11 @@
 //! Touches: accesses of a program to its memory, until they are over or time is up.
 
-use super::addresses::Overlap;
+use super::books::Books;
 use super::cpu::Limit;
 use super::error::RunError;
 use super::execute::Step;
 use super::footprints::{HitTime, Kind, Part, Place, page_of};
+use super::overlap::Overlap;
 use super::run::Run;
 use super::task::{TouchState, VisitState};
 use crate::base::Picos;
@@ -119,34 +120,46 @@ impl Run {
 
     /// Takes accesses as long as the kernel has nothing to do and they hit the first TLB and the first cache; what else ends a
     /// touch ends it too. Returns how many, and the address of the one that is no such access, with its frame if it has one.
+    #[inline(never)]
     fn hits(
         &mut self,
         row: Row,
-        mut overlap: Option<&mut Overlap>,
+        overlap: Option<&mut Overlap>,
         mut next: impl FnMut() -> u64,
     ) -> (u64, Option<(u64, Option<Pfn>)>) {
         let Row { cpu, space, access, is_stream, left, limit } = row;
         let reach = self.reach(cpu, limit);
         let memory = self.memory.as_mut();
-        let Some(mut hits) = memory.and_then(|memory| memory.hits(cpu, space, access, is_stream)) else {
+        let so_far = overlap.as_deref().map(|&overlap| (overlap, is_stream));
+        let Some(mut hits) = memory.and_then(|memory| memory.hits(cpu, space, access, so_far)) else {
             return (0, None);
         };
+        let mut pages = self.kernel.vm_mut().known_pages(space, access);
         let state = &mut self.cpus[cpu];
         let (start, switched) = (state.now, state.switched);
         let most = left.min(limit.events - self.events);
         let (mut now, mut count, mut refused) = (start, 0, None);
+        // Accesses of one age are noted together.
+        let (mut noted, mut since, mut age_end) = (0, Picos::ZERO, Picos::ZERO);
         while count < most && (now < reach || count == 0) {
             let vaddr = next();
-            let known = self.kernel.vm_mut().access_known(space, vaddr >> 12, access);
-            let Some(time) = known.and_then(|pfn| hits.take(vaddr, pfn, overlap.as_deref_mut())) else {
+            let known = pages.access(vaddr >> 12);
+            let Some(time) = known.and_then(|pfn| hits.take(vaddr, pfn)) else {
                 refused = Some((vaddr, known));
                 break;
             };
-            self.books.note_hit(now.saturating_sub(switched));
+            if now >= age_end {
+                self.books.note_hits(count - noted, since);
+                (noted, since) = (count, now.saturating_sub(switched));
+                age_end = switched + Books::age_end(since);
+            }
             now += time;
             count += 1;
         }
-        drop(hits);
+        self.books.note_hits(count - noted, since);
+        if let (Some(overlap), Some(so_far)) = (overlap, hits.end(count)) {
+            *overlap = so_far;
+        }
         self.events += count;
         state.pay(Account::User, now - start);
         (count, refused)

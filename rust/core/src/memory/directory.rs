@@ -6,13 +6,11 @@
 //! Messages, races and directories that are too small are left out.
 
 use super::hash::NumberMap;
+use super::owned_lines::{OwnedBy, OwnedLines};
 use super::stats::CoherenceStats;
 
 /// A bit for each cpu.
 pub type CpuSet = u64;
-
-/// Lines of each cpu that are known to be its own.
-const OWNED_LINES: usize = 1 << 10;
 
 /// log2 of how many parts of a line are told apart at most.
 const PARTS_BITS_MAX: u32 = 6;
@@ -51,8 +49,8 @@ pub struct Directory {
     unsettled: Vec<(usize, u64)>,
     // A cpu and a line that it holds: one reference fills several of its caches.
     held: Option<(usize, u64)>,
-    // By cpu and the low bits of lines: 0, or a line + 1 that the cpu has modified and that no other has lost.
-    owned: Vec<u64>,
+    // invariant: one holder, which has modified them; nobody has lost them
+    owned: OwnedLines,
     stats: CoherenceStats,
 }
 
@@ -60,7 +58,7 @@ impl Directory {
     /// An empty directory of lines of `1 << line_bits` bytes.
     pub fn new(line_bits: u32, cpus: usize) -> Self {
         Self {
-            owned: vec![0; cpus * OWNED_LINES],
+            owned: OwnedLines::new(cpus),
             line_bits,
             part_bits: line_bits.saturating_sub(PARTS_BITS_MAX),
             entries: NumberMap::default(),
@@ -74,7 +72,13 @@ impl Directory {
     /// Whether a store of a cpu to a line, if it holds the line, changes and demands nothing. It may be so without being told.
     #[inline(always)]
     pub fn is_owned(&self, cpu: usize, line: u64) -> bool {
-        self.owned[owned_index(cpu, line)] == line + 1
+        self.owned.of(cpu).contains(line)
+    }
+
+    /// The lines of a cpu of which that is so.
+    #[inline]
+    pub fn owned_by(&self, cpu: usize) -> OwnedBy<'_> {
+        self.owned.of(cpu)
     }
 
     /// What was counted so far.
@@ -92,12 +96,15 @@ impl Directory {
         debug_assert!(self.unsettled.is_empty(), "the reference before was settled");
         self.held = None;
         let line = self.line_of(paddr);
+        if self.is_owned(cpu, line) {
+            return Demands::default();
+        }
         let Some(entry) = self.entries.get_mut(&line) else { return Demands::default() };
         let mine = 1 << cpu;
         let others = entry.holders & !mine;
         let is_held = entry.holders & mine != 0;
         if entry.modified & others != 0 {
-            disown(&mut self.owned, entry.modified.trailing_zeros() as usize, line);
+            self.owned.forget(entry.modified.trailing_zeros() as usize, line);
         }
         let is_transfer = !is_held && entry.modified & others != 0;
         let clean = (is_transfer && !is_store).then(|| entry.modified.trailing_zeros() as usize);
@@ -151,6 +158,9 @@ impl Directory {
     pub fn note_fill(&mut self, cpu: usize, line: u64) {
         if self.held != Some((cpu, line)) {
             self.held = Some((cpu, line));
+            if self.is_owned(cpu, line) {
+                return;
+            }
             self.entries.entry(line).or_default().holders |= 1 << cpu;
         }
     }
@@ -168,7 +178,7 @@ impl Directory {
                 && let Some(entry) = self.entries.get_mut(&line)
             {
                 self.held = None;
-                disown(&mut self.owned, cpu, line);
+                self.owned.forget(cpu, line);
                 entry.holders &= !(1 << cpu);
                 entry.modified &= !(1 << cpu);
                 if entry.holders | entry.lost == 0 {
@@ -181,12 +191,15 @@ impl Directory {
     /// A store is done. All is settled.
     pub fn after_store(&mut self, cpu: usize, paddr: u64) {
         let line = self.line_of(paddr);
+        if self.is_owned(cpu, line) {
+            return;
+        }
         if let Some(entry) = self.entries.get_mut(&line)
             && entry.holders & 1 << cpu != 0
         {
             entry.modified = 1 << cpu;
             if entry.lost == 0 {
-                self.owned[owned_index(cpu, line)] = line + 1;
+                self.owned.put(cpu, line);
             }
         }
     }
@@ -216,18 +229,6 @@ impl Directory {
             entry.lost &= !(1 << cpu);
             self.stored_since.remove(&(line, number(cpu)));
         }
-    }
-}
-
-#[inline(always)]
-fn owned_index(cpu: usize, line: u64) -> usize {
-    cpu * OWNED_LINES + usize::try_from(line % OWNED_LINES as u64).expect("below a usize")
-}
-
-fn disown(owned: &mut [u64], cpu: usize, line: u64) {
-    let known = &mut owned[owned_index(cpu, line)];
-    if *known == line + 1 {
-        *known = 0;
     }
 }
 

@@ -38,10 +38,4 @@ impl Geometry {
     pub fn lines(self) -> usize {
         self.sets() * self.ways as usize
     }
-
-    /// The set of a line number.
-    pub fn set_of(self, line: u64) -> usize {
-        let mask = (1u64 << self.set_bits) - 1;
-        usize::try_from(line & mask).expect("set counts fit a usize")
-    }
 }

@@ -11,6 +11,7 @@ pub mod hash;
 pub mod hierarchy;
 pub mod lines;
 pub mod one_pass;
+mod owned_lines;
 pub mod page;
 pub mod page_table;
 pub mod page_walk;

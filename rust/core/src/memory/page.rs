@@ -52,8 +52,14 @@ impl Key for Page {
     // The high half of the page number's, and the asid.
     type Rest = (u32, u32);
 
+    #[inline(always)]
     fn number(self) -> u64 {
         self.number_and_size >> 2
+    }
+
+    #[inline(always)]
+    fn words(self) -> (u64, u32) {
+        (self.number_and_size, self.asid)
     }
 
     #[inline(always)]

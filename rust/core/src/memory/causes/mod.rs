@@ -11,11 +11,13 @@ mod residence;
 mod threads;
 mod tracking;
 mod usage;
+mod uses;
 
 pub use cause::{Cause, Causes};
 pub(super) use residence::{Departure, Gone};
 pub(super) use tracking::Tracking;
 pub(super) use usage::Use;
+pub(super) use uses::Uses;
 
 /// The thread that stands for the kernel.
 pub const KERNEL: u32 = u32::MAX;

@@ -63,13 +63,28 @@ impl Residence {
         self.uses.get(slot).copied().unwrap_or_default()
     }
 
-    /// A line is used, by the actor or as a level inside has told.
+    /// A line is used by the actor.
+    #[inline]
+    pub fn note_present(&mut self, slot: Slot, actor: Actor) {
+        match self.uses.get_mut(slot) {
+            Some(last) => *last = last.then_by(actor.user, actor.now),
+            None => self.set_use(slot, actor.uses()),
+        }
+    }
+
+    /// A line is used as a level inside has told.
     #[inline]
     pub fn note_use(&mut self, slot: Slot, used: Use) {
         match self.uses.get_mut(slot) {
             Some(last) => *last = last.then(used),
             None => self.set_use(slot, used),
         }
+    }
+
+    /// By slot, the last uses of lines in a cache of few ways.
+    #[inline]
+    pub fn uses_mut(&mut self) -> &mut [Use] {
+        &mut self.uses
     }
 
     /// A line is put into a way, for whatever line was there.

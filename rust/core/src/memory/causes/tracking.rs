@@ -5,18 +5,31 @@ use super::departures::Kind;
 use super::matrix::Matrix;
 use super::residence::{Actor, Departure, Gone, Residence};
 use super::threads::Threads;
-use super::usage::{TIME_MAX, Use, User};
+use super::usage::{TIME_MAX, Time, Use, User};
+use super::uses::{Turn, Uses};
 use crate::memory::directory::cpus;
 use crate::memory::geometry::Geometry;
 use crate::memory::lines::Slot;
 
 /// Who runs on a cpu.
 #[derive(Clone, Copy)]
-struct Cpu {
-    thread: User,
+pub(super) struct Cpu {
+    pub thread: User,
     /// Whose the last reference was, and the first one of that turn.
     last: User,
     turn_start: u64,
+}
+
+impl Cpu {
+    /// A reference begins. Returns who makes it.
+    #[inline]
+    pub fn begin(&mut self, user: User, now: Time) -> Actor {
+        if self.last != user {
+            self.last = user;
+            self.turn_start = now;
+        }
+        Actor { user, now, turn_start: self.turn_start }
+    }
 }
 
 /// All that is tracked.
@@ -60,25 +73,26 @@ impl Tracking {
         let now = (self.actor.now + 1).min(TIME_MAX);
         let state = &mut self.cpus[cpu];
         let user = if is_kernel { User::KERNEL } else { state.thread };
-        if state.last != user {
-            state.last = user;
-            state.turn_start = now;
-        }
-        self.actor = Actor { user, now, turn_start: state.turn_start };
+        self.actor = state.begin(user, now);
         self.cpu = cpu;
     }
 
-    /// Another reference of the cpu and whose the last one was begins.
+    /// References in a row by who runs on a cpu, all to lines that are in one cache.
     #[inline]
-    pub fn begin_again(&mut self) {
-        self.actor.now = (self.actor.now + 1).min(TIME_MAX);
+    pub fn uses(&mut self, cpu: usize, at: usize) -> Uses<'_> {
+        let turn = Turn { place: &mut self.cpus[cpu], actor: &mut self.actor, current: &mut self.cpu, cpu };
+        Uses::new(self.residences[at].uses_mut(), turn)
     }
 
     /// A demand or a read of a walk finds a line, or, with its last use, a line comes from the level inside that is here.
     #[inline]
     pub fn note_use(&mut self, at: usize, slot: Slot, used: Use) {
-        let used = self.resolve(used);
-        self.residences[at].note_use(slot, used);
+        let residence = &mut self.residences[at];
+        if used == Use::PRESENT {
+            residence.note_present(slot, self.actor);
+        } else {
+            residence.note_use(slot, used);
+        }
     }
 
     /// A line is put in: for the reference under way, or from the level inside with its last use there.

@@ -72,6 +72,16 @@ impl Use {
         let is_common = is_common && earlier.user() != User::NOBODY;
         Self(later.0 | if is_common { IS_COMMON } else { 0 })
     }
+
+    /// The last use after one that is not later, by a thread.
+    #[inline(always)]
+    pub fn then_by(self, user: User, time: Time) -> Self {
+        debug_assert!(self.time() <= time, "time goes on");
+        let last = self.user();
+        // Nobody is no thread that one could share with.
+        let is_common = (self.is_common() || last != user) && last != User::NOBODY;
+        Self(time << TIME_SHIFT | u64::from(user.0) | if is_common { IS_COMMON } else { 0 })
+    }
 }
 
 #[cfg(test)]
@@ -88,5 +98,15 @@ mod tests {
         assert!(!first.then(Use::by(User(5), 8)).is_common());
         assert!(both.then(Use::by(User(9), TIME_MAX)).is_common());
         assert!(!Use::NONE.then(first).is_common());
+    }
+
+    #[test]
+    fn use_after_another_is_the_later_one() {
+        let common = Use::by(User(5), 7).then(Use::by(User(9), 8));
+        for before in [Use::NONE, Use::by(User(5), 7), Use::by(User(9), 9), common] {
+            for user in [User(5), User(9), User::KERNEL] {
+                assert_eq!(before.then_by(user, 9), before.then(Use::by(user, 9)));
+            }
+        }
     }
 }

@@ -4,18 +4,20 @@
 //! What they share is looked up once, and they are counted together. Each does exactly what
 //! [`MemorySystem::access_mapped`] would do, or nothing at all.
 
-use super::super::causes::{Tracking, Use};
-use super::super::directory::Directory;
+use super::super::causes::Uses;
 use super::super::lines::{KnownLines, Slot};
+use super::super::owned_lines::OwnedBy;
 use super::super::page::Page;
 use super::super::stats::{LevelStats, TlbStats};
 use super::MemorySystem;
 use crate::memory::config::PageSize;
 use crate::trace::batch::AccessKind;
 
-/// The row; what it did is counted when it is dropped.
+/// No line and no page has this number.
+const NONE: u64 = u64::MAX;
+
+/// The row; [`Hits::end`] comes last.
 pub struct Hits<'a> {
-    cpu: usize,
     asid: u32,
     page_size: PageSize,
     line_bits: u32,
@@ -24,18 +26,21 @@ pub struct Hits<'a> {
     pages: KnownLines<'a, Page>,
     lines: KnownLines<'a, u64>,
     // Of stores: a line must be the cpu's own.
-    directory: Option<&'a Directory>,
-    tracking: Option<(&'a mut Tracking, usize)>,
-    // What was used last.
-    page: Option<(Page, Slot)>,
-    line: u64,
-    slot: Slot,
-    count: u64,
-    tlb_stats: &'a mut TlbStats,
-    cache_stats: &'a mut LevelStats,
+    owned: Option<OwnedBy<'a>>,
+    uses: Option<Uses<'a>>,
+    // What was used last: a page by its number, and a line.
+    page: (u64, Slot),
+    line: (u64, Slot),
+    counters: Counters<'a>,
+}
+
+/// What counts the references of a row.
+struct Counters<'a> {
+    tlb: &'a mut TlbStats,
+    cache: &'a mut LevelStats,
     missed_again: &'a mut Vec<u8>,
     references: &'a mut u64,
-    latency_sum: &'a mut u64,
+    latency_cycles: &'a mut u64,
 }
 
 impl MemorySystem {
@@ -47,14 +52,14 @@ impl MemorySystem {
         }
         let cpu = cpu as usize;
         let page_size = page_size.min(self.tlb_page_size_max);
-        let (pages, tlb_stats, hit_cycles) = self.translation.as_mut()?.known_pages(cpu, page_size, asid)?;
+        let (pages, tlb, hit_cycles) = self.translation.as_mut()?.known_pages(cpu, page_size, asid)?;
         let levels = &mut self.levels;
         let at = levels.first[cpu][0];
         let cache = &mut levels.levels.get_mut(at).filter(|level| level.is_quiet)?.cache;
         let rules = cache.rules;
-        let (lines, cache_stats) = cache.known_lines()?;
+        let (lines, cache) = cache.known_lines()?;
+        let directory = levels.directory.as_ref().filter(|_| is_store);
         Some(Hits {
-            cpu,
             asid,
             page_size,
             line_bits: rules.line_bits,
@@ -62,17 +67,17 @@ impl MemorySystem {
             latency_cycles: hit_cycles + rules.latency_cycles,
             pages,
             lines,
-            directory: levels.directory.as_ref().filter(|_| is_store),
-            tracking: levels.tracking.as_deref_mut().map(|tracking| (tracking, at)),
-            page: None,
-            line: 0,
-            slot: 0,
-            count: 0,
-            tlb_stats,
-            cache_stats,
-            missed_again: &mut levels.missed_again,
-            references: &mut self.references,
-            latency_sum: &mut self.latency_cycles,
+            owned: directory.map(|directory| directory.owned_by(cpu)),
+            uses: levels.tracking.as_deref_mut().map(|tracking| tracking.uses(cpu, at)),
+            page: (NONE, 0),
+            line: (NONE, 0),
+            counters: Counters {
+                tlb,
+                cache,
+                missed_again: &mut levels.missed_again,
+                references: &mut self.references,
+                latency_cycles: &mut self.latency_cycles,
+            },
         })
     }
 }
@@ -83,46 +88,67 @@ impl Hits<'_> {
         self.latency_cycles
     }
 
-    /// Takes a reference if it is such a hit.
+    /// Takes a reference if it is such a hit. What was used last is still there, and to tell the policy again would change
+    /// nothing.
     #[inline(always)]
     pub fn take(&mut self, vaddr: u64, paddr: u64) -> bool {
-        let line = paddr >> self.line_bits;
-        if self.directory.is_some_and(|directory| !directory.is_owned(self.cpu, line)) {
+        let (line, page) = (paddr >> self.line_bits, vaddr >> self.page_size.bits());
+        if page == self.page.0 {
+            if line != self.line.0 && !self.take_line(line) {
+                return false;
+            }
+        } else if !self.take_both(vaddr, page, line) {
             return false;
         }
-        let Some(known) = self.lines.known(line) else { return false };
-        let page = Page::of(vaddr, self.page_size, self.asid);
-        // To tell the policy of the same page again would change nothing.
-        if self.page.is_none_or(|(last, _)| last != page) {
-            let Some(found) = self.pages.known(page) else { return false };
-            self.pages.touch(found, false);
-            self.page = Some((page, found.slot));
+        if let Some(uses) = &mut self.uses {
+            uses.note(self.line.1);
         }
-        self.lines.touch(known, self.is_store);
-        if let Some((tracking, at)) = &mut self.tracking {
-            if self.count == 0 {
-                tracking.begin(self.cpu, false);
-            } else {
-                tracking.begin_again();
-            }
-            tracking.note_use(*at, known.slot, Use::PRESENT);
-        }
-        (self.line, self.slot) = (line, known.slot);
-        self.count += 1;
         true
     }
-}
 
-impl Drop for Hits<'_> {
-    fn drop(&mut self) {
-        let Some((page, place)) = self.page else { return };
-        self.pages.end(page, place, false);
-        self.lines.end(self.line, self.slot, self.is_store);
-        self.tlb_stats.lookups += self.count;
-        let counter = if self.is_store { &mut self.cache_stats.writes } else { &mut self.cache_stats.reads };
-        *counter += self.count;
-        *self.references += self.count;
-        *self.latency_sum += self.count * self.latency_cycles;
-        self.missed_again.clear();
+    /// A reference to the page of the last one.
+    #[inline(always)]
+    fn take_line(&mut self, line: u64) -> bool {
+        if self.owned.is_some_and(|owned| !owned.contains(line)) {
+            return false;
+        }
+        let Some(found) = self.lines.find(line) else { return false };
+        self.lines.touch(found, self.is_store);
+        self.line = (line, found.slot);
+        true
+    }
+
+    /// A reference to another page.
+    #[inline(always)]
+    fn take_both(&mut self, vaddr: u64, page: u64, line: u64) -> bool {
+        let key = Page::of(vaddr, self.page_size, self.asid);
+        let Some(found) = self.pages.find(key) else { return false };
+        if line != self.line.0 && !self.take_line(line) {
+            return false;
+        }
+        self.pages.touch_again(found);
+        self.page = (page, found.slot);
+        true
+    }
+
+    /// Ends the row, in which so many references were taken.
+    #[inline]
+    pub fn end(self, count: u64) {
+        if count == 0 {
+            return;
+        }
+        let Self { pages, lines, counters, .. } = self;
+        let page = Page::of(self.page.0 << self.page_size.bits(), self.page_size, self.asid);
+        pages.end(page, self.page.1, false);
+        lines.end(self.line.0, self.line.1, self.is_store);
+        if let Some(uses) = self.uses {
+            uses.end();
+        }
+        counters.tlb.lookups += count;
+        let counter = if self.is_store { &mut counters.cache.writes } else { &mut counters.cache.reads };
+        *counter += count;
+        *counters.references += count;
+        *counters.latency_cycles += count * self.latency_cycles;
+        counters.missed_again.clear();
     }
 }

@@ -492,6 +492,7 @@ fn hits_in_a_row_are_what_they_are_one_by_one() {
                 if let Some(mut hits) = rows.hits(cpu, asid, kind, PageSize::Size4K) {
                     let count = left.iter().take_while(|&&vaddr| hits.take(vaddr, vaddr)).count();
                     let hit = Outcome { latency_cycles: hits.latency_cycles(), ..Outcome::default() };
+                    hits.end(count as u64);
                     taken += count;
                     outcomes.extend(
                         expected[outcomes.len()..][..count]

@@ -66,12 +66,6 @@ impl Heads {
         None
     }
 
-    /// Whether a way is valid and has a tag.
-    #[inline(always)]
-    pub fn is_at(&self, set: usize, way: usize, tag: u32) -> bool {
-        self.words[set * self.words_a_set] >> way & 1 != 0 && self.tag(set, way) == tag
-    }
-
     /// The tag of a way.
     #[inline(always)]
     pub fn tag(&self, set: usize, way: usize) -> u32 {

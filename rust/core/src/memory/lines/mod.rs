@@ -6,8 +6,12 @@
 
 mod full;
 mod heads;
+mod hints;
+mod known;
 mod packed_lru;
 mod sets;
+
+pub use known::KnownLines;
 
 use super::config::ReplacementKind;
 use super::config::check::WAYS_MAX;
@@ -27,6 +31,9 @@ pub trait Key: Copy + Eq + Hash + Debug + Default + Send + 'static {
     /// The number whose low bits say the set: the line's or page's own.
     fn number(self) -> u64;
 
+    /// The key as two numbers, which no other key has. The first one is not the largest.
+    fn words(self) -> (u64, u32);
+
     /// Tag and rest of a key in an array of `1 << set_bits` sets.
     fn split(self, set_bits: u32) -> (u32, Self::Rest);
 
@@ -39,6 +46,11 @@ impl Key for u64 {
 
     fn number(self) -> u64 {
         self
+    }
+
+    #[inline(always)]
+    fn words(self) -> (u64, u32) {
+        (self, 0)
     }
 
     #[inline(always)]
@@ -163,7 +175,7 @@ impl<K: Key> LineArray<K> {
         slot
     }
 
-    /// Where a line is, if that is known without a search: where it was found last, in some arrays. Changes nothing.
+    /// Where a line is, if that is known without a search, as it is of most lines in small arrays. Changes nothing.
     #[inline(always)]
     pub fn known(&self, key: K) -> Option<Known> {
         match &self.lines {
@@ -180,10 +192,10 @@ impl<K: Key> LineArray<K> {
         self.last = Some(Last { key, slot: known.slot, is_dirty: makes_dirty });
     }
 
-    /// Its lines, to be used one after the other without a search; nothing in arrays where none can be known.
+    /// Its lines, to be used one after the other; nothing in arrays where none can be known without a search.
     pub fn known_lines(&mut self) -> Option<KnownLines<'_, K>> {
         match &mut self.lines {
-            Body::Lru(sets) => Some(KnownLines { sets, last: &mut self.last }),
+            Body::Lru(sets) => Some(KnownLines::new(sets, &mut self.last)),
             Body::Other(_) => None,
         }
     }
@@ -217,31 +229,6 @@ impl<K: Key> LineArray<K> {
     pub fn clear(&mut self) {
         self.last = None;
         ask!(&mut self.lines, lines => lines.clear());
-    }
-}
-
-/// Lines of an array that are used in a row. [`KnownLines::end`] comes last.
-pub struct KnownLines<'a, K: Key> {
-    sets: &'a mut Sets<K, PackedLru>,
-    last: &'a mut Option<Last<K>>,
-}
-
-impl<K: Key> KnownLines<'_, K> {
-    /// Where a line is, if it is where it was found last. Changes nothing.
-    #[inline(always)]
-    pub fn known(&self, key: K) -> Option<Known> {
-        self.sets.known(key)
-    }
-
-    /// A line is used, and made dirty if asked to.
-    #[inline(always)]
-    pub fn touch(&mut self, known: Known, makes_dirty: bool) {
-        self.sets.touch(known.set, known.way, makes_dirty);
-    }
-
-    /// The last line that was used, where it is, and whether it was made dirty.
-    pub fn end(&mut self, key: K, slot: Slot, is_dirty: bool) {
-        *self.last = Some(Last { key, slot, is_dirty });
     }
 }
 

@@ -49,6 +49,14 @@ impl Replacement for PackedLru {
     }
 }
 
+impl PackedLru {
+    /// Whether a way was used last of its set.
+    #[inline(always)]
+    pub fn is_newest(&self, set: usize, way: Way) -> bool {
+        self.orders[set] & 0xf == way as u64
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

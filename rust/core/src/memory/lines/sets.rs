@@ -1,6 +1,8 @@
 //! A set-associative array of up to 32 ways: a set is searched by tag.
 
 use super::heads::{Flags, Heads};
+use super::hints::Hints;
+use super::packed_lru::PackedLru;
 use super::{Evicted, Filled, Key, Known, Lines, Slot};
 use crate::base::Rng;
 use crate::memory::geometry::Geometry;
@@ -10,32 +12,25 @@ use crate::memory::replacement::Replacement;
 pub(super) struct Sets<K: Key, P> {
     geometry: Geometry,
     ways: usize,
+    set_mask: usize,
     all_valid: u32,
     heads: Heads,
     // By slot, what the tags leave out of the keys; empty as long as that is nothing. Left over where a way is not valid.
     rests: Vec<K::Rest>,
-    // By the low bits of keys' numbers, the way where such a key was found last: nearly always it is there again. Empty
-    // where sets are so many that few keys meet their own.
-    hints: Vec<u8>,
+    // invariant: a key of which they know is in that way, which is valid
+    hints: Hints,
     policy: P,
 }
-
-/// Lines up to which an array has hints.
-const HINTED_LINES_MAX: usize = 1 << 12;
-
-/// Hints a line.
-const HINTS_A_LINE: usize = 4;
 
 impl<K: Key, P: Replacement> Sets<K, P> {
     /// An empty array.
     pub fn new(geometry: Geometry, rng: Rng) -> Self {
         let ways = geometry.ways as usize;
-        let is_hinted = geometry.lines() <= HINTED_LINES_MAX;
-        let hints = if is_hinted { (HINTS_A_LINE * geometry.lines()).next_power_of_two() } else { 0 };
         Self {
-            hints: vec![0; hints],
+            hints: Hints::new(geometry.lines()),
             geometry,
             ways,
+            set_mask: geometry.sets() - 1,
             all_valid: u32::MAX >> (32 - geometry.ways),
             heads: Heads::new(geometry.sets(), ways),
             rests: Vec::new(),
@@ -49,19 +44,22 @@ impl<K: Key, P: Replacement> Sets<K, P> {
         self.heads.find(set, tag, |way| self.rest(set * self.ways + way) == rest)
     }
 
-    /// Whether a way is valid and holds a key.
-    #[inline(always)]
-    fn holds(&self, set: usize, way: usize, key: K) -> bool {
-        let (tag, rest) = key.split(self.geometry.set_bits);
-        self.heads.is_at(set, way, tag) && self.rest(set * self.ways + way) == rest
-    }
-
-    /// Where a key is, if it is where it was found last.
+    /// Where a key is, if that is known without a search.
     #[inline(always)]
     pub fn known(&self, key: K) -> Option<Known> {
-        let hint = usize::from(*self.hints.get(self.hint_index(key))?);
-        let set = self.geometry.set_of(key.number());
-        self.holds(set, hint, key).then_some(Known { set, way: hint, slot: set * self.ways + hint })
+        let way = self.hints.way_of(key)?;
+        let set = self.set_of(key);
+        debug_assert_eq!(self.way_of(set, key), Some(way), "what is known is so");
+        Some(Known { set, way, slot: set * self.ways + way })
+    }
+
+    /// Where a key is, by a search, so that it is known the next time.
+    #[inline]
+    pub fn search(&mut self, key: K) -> Option<Known> {
+        let set = self.set_of(key);
+        let way = self.way_of(set, key)?;
+        self.hints.put(key, way);
+        Some(Known { set, way, slot: set * self.ways + way })
     }
 
     /// A line is used.
@@ -75,16 +73,8 @@ impl<K: Key, P: Replacement> Sets<K, P> {
     }
 
     #[inline(always)]
-    fn hint_index(&self, key: K) -> usize {
-        usize::try_from(key.number()).expect("64 bits") & self.hints.len().wrapping_sub(1)
-    }
-
-    #[inline(always)]
-    fn remember(&mut self, key: K, way: usize) {
-        let index = self.hint_index(key);
-        if let Some(hint) = self.hints.get_mut(index) {
-            *hint = u8::try_from(way).expect("at most 32 ways");
-        }
+    fn set_of(&self, key: K) -> usize {
+        usize::try_from(key.number()).expect("64 bits") & self.set_mask
     }
 
     #[inline(always)]
@@ -116,45 +106,48 @@ impl<K: Key, P: Replacement> Sets<K, P> {
     }
 }
 
+impl<K: Key> Sets<K, PackedLru> {
+    /// Whether a way was used last of its set.
+    #[inline(always)]
+    pub fn is_newest(&self, set: usize, way: usize) -> bool {
+        self.policy.is_newest(set, way)
+    }
+}
+
 impl<K: Key, P: Replacement + Send> Lines<K> for Sets<K, P> {
     #[inline]
     fn find(&self, key: K) -> Option<Slot> {
-        let set = self.geometry.set_of(key.number());
+        let set = self.set_of(key);
         Some(set * self.ways + self.way_of(set, key)?)
     }
 
     #[inline]
     fn lookup(&mut self, key: K, makes_dirty: bool) -> Option<Slot> {
-        let set = self.geometry.set_of(key.number());
-        let way = match self.known(key) {
-            Some(known) => known.way,
-            None => {
-                let way = self.way_of(set, key)?;
-                self.remember(key, way);
-                way
-            }
-        };
+        let Known { set, way, slot } = self.known(key).or_else(|| self.search(key))?;
         self.touch(set, way, makes_dirty);
-        Some(set * self.ways + way)
+        Some(slot)
     }
 
     fn fill(&mut self, key: K, is_dirty: bool) -> Filled<K> {
-        let set = self.geometry.set_of(key.number());
+        let set = self.set_of(key);
         debug_assert_eq!(self.way_of(set, key), None, "a line is in one way at most");
         let Flags { valid, dirty } = self.heads.flags(set);
         let is_full = valid == self.all_valid;
         let way = if is_full { self.policy.victim(set) } else { valid.trailing_ones() as usize };
         let bit = 1 << way;
         let evicted = is_full.then(|| Evicted { line: self.key(set, way), is_dirty: dirty & bit != 0 });
+        if let Some(evicted) = evicted {
+            self.hints.forget(evicted.line);
+        }
         self.set_key(set, way, key);
         self.heads.set_flags(set, Flags { valid: valid | bit, dirty: dirty & !bit | u32::from(is_dirty) << way });
         self.policy.fill(set, way);
-        self.remember(key, way);
+        self.hints.put(key, way);
         Filled { slot: set * self.ways + way, evicted }
     }
 
     fn clean(&mut self, key: K) {
-        let set = self.geometry.set_of(key.number());
+        let set = self.set_of(key);
         if let Some(way) = self.way_of(set, key) {
             let flags = self.heads.flags(set);
             self.heads.set_flags(set, Flags { dirty: flags.dirty & !(1 << way), ..flags });
@@ -162,23 +155,31 @@ impl<K: Key, P: Replacement + Send> Lines<K> for Sets<K, P> {
     }
 
     fn remove(&mut self, key: K) -> Option<bool> {
-        let set = self.geometry.set_of(key.number());
+        let set = self.set_of(key);
         let way = self.way_of(set, key)?;
         let Flags { valid, dirty } = self.heads.flags(set);
         self.heads.set_flags(set, Flags { valid: valid & !(1 << way), dirty });
+        self.hints.forget(key);
         Some(dirty >> way & 1 != 0)
     }
 
     fn remove_where(&mut self, is_meant: &dyn Fn(K) -> bool) {
         for set in 0..self.geometry.sets() {
             let Flags { valid, dirty } = self.heads.flags(set);
-            let stays = |&way: &usize| valid >> way & 1 != 0 && !is_meant(self.key(set, way));
-            let valid = (0..self.ways).filter(stays).fold(0, |stay, way| stay | 1 << way);
-            self.heads.set_flags(set, Flags { valid, dirty });
+            let mut stay = valid;
+            for way in (0..self.ways).filter(|way| valid >> way & 1 != 0) {
+                let key = self.key(set, way);
+                if is_meant(key) {
+                    stay &= !(1 << way);
+                    self.hints.forget(key);
+                }
+            }
+            self.heads.set_flags(set, Flags { valid: stay, dirty });
         }
     }
 
     fn clear(&mut self) {
         self.heads.clear();
+        self.hints.clear();
     }
 }

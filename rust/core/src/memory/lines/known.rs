@@ -1,0 +1,43 @@
+//! Lines of an array that are used one after the other, and all are there.
+
+use super::packed_lru::PackedLru;
+use super::sets::Sets;
+use super::{Key, Known, Last, Slot};
+
+/// A row of uses. [`KnownLines::end`] comes last.
+pub struct KnownLines<'a, K: Key> {
+    sets: &'a mut Sets<K, PackedLru>,
+    last: &'a mut Option<Last<K>>,
+}
+
+impl<'a, K: Key> KnownLines<'a, K> {
+    pub(super) fn new(sets: &'a mut Sets<K, PackedLru>, last: &'a mut Option<Last<K>>) -> Self {
+        Self { sets, last }
+    }
+
+    /// Where a line is, if it is there. Uses nothing.
+    #[inline(always)]
+    pub fn find(&mut self, key: K) -> Option<Known> {
+        self.sets.known(key).or_else(|| self.sets.search(key))
+    }
+
+    /// A line is used, and made dirty if asked to.
+    #[inline(always)]
+    pub fn touch(&mut self, known: Known, makes_dirty: bool) {
+        self.sets.touch(known.set, known.way, makes_dirty);
+    }
+
+    /// A line is used that most often was used last of its set: then there is nothing to tell the policy.
+    #[inline(always)]
+    pub fn touch_again(&mut self, known: Known) {
+        if !self.sets.is_newest(known.set, known.way) {
+            self.sets.touch(known.set, known.way, false);
+        }
+    }
+
+    /// The last line that was used, where it is, and whether it was made dirty.
+    #[inline]
+    pub fn end(self, key: K, slot: Slot, is_dirty: bool) {
+        *self.last = Some(Last { key, slot, is_dirty });
+    }
+}
