@@ -69,7 +69,14 @@ def main() -> int:
     print(f"  {'':42} {'trace':8} {'median':>8} {'best':>8} {'by cpu':>8} {'goal':>8}")
     rates: list[Measured] = []
     works = (*replays(loaded, passes), *one_passes(loaded, passes), *parsing(passes), *paging(passes))
-    engine = (*locking(passes), *scheduling(passes), *sharing(passes), *tasks(passes), *switching(passes))
+    engine = (
+        *locking(passes),
+        *scheduling(passes),
+        *sharing(passes),
+        *tasks(passes),
+        *switching(passes),
+        *accessing(passes),
+    )
     for measured in (*works, *engine):
         print(measured.line(), flush=True)
         rates.append(measured)
@@ -235,6 +242,31 @@ def switching(passes: int) -> Iterator[Measured]:
         switches = runs[0][1].scheduling.switches
         seconds = [each for each, _ in runs]
         yield _rate(f"switches by working sets, {who}", "", switches / 1e6, seconds, 5.0, "M/s", reached=1.0)
+
+
+def accessing(passes: int) -> Iterator[Measured]:
+    """Eight cpus, each with memory of its own, through TLBs and caches, causes told: all hit, or some miss."""
+    machine = runq.machines.load("sapphire-rapids").with_set("cpus=8")
+    drawn: dict[str, Any] = {"op": "touch", "region": "data", "pattern": "uniform"}
+    hits = {**drawn, "unit": "line", "access": "write", "count": 100_000}
+    some = {"op": "touch", "region": "data", "access": "read", "count": 50_000}
+    mix = [
+        {**some, "size": "32KiB", "unit": 8},
+        {**some, "size": "32KiB", "unit": 8, "pattern": "uniform"},
+        {**some, "size": "64KiB", "unit": "line", "pattern": "uniform", "access": "write"},
+        {**some, "unit": "line", "pattern": "hot", "hot_fraction": 0.03, "hot_probability": 0.95},
+    ]
+    for work, size, body, goal, reached in (
+        ("accesses on 8 cpus that hit", "32KiB", [hits], 20.0, 20.0),
+        ("accesses on 8 cpus of which some miss", "1MiB", mix, 20.0, 9.0),
+    ):
+        region = [{"op": "mmap", "region": "data", "size": size}, {"op": "touch", "region": "data"}]
+        program = [*region, {"op": "repeat", "times": 2, "body": body}]
+        processes = [runq.ProcessSpec(f"p{cpu}", program) for cpu in range(8)]
+        scenario = runq.Scenario(name="accesses", processes=processes, memory="addresses")
+        seconds = [_simulated(scenario, machine, None)[0] for _ in range(passes)]
+        count = 8 * 2 * sum(touch["count"] for touch in body)
+        yield _rate(work, "", count / 1e6, seconds, goal, "M/s", reached=reached)
 
 
 def _simulated(scenario: Any, machine: runq.Machine, model: Any, **changes: Any) -> tuple[tuple[float, float], Any]:
