@@ -2,6 +2,7 @@
 
 #![deny(unsafe_code)]
 
+mod allocator;
 mod arrow_in;
 mod arrow_out;
 #[allow(unsafe_code, reason = "the memory of another object is read through the buffer protocol")]

@@ -1,5 +1,6 @@
 //! Sweeps: chunks of points in, rows out, while the threads of a pool run them.
 
+use crate::allocator::keep_freed;
 use crate::errors::Failure;
 use crate::pump::Pump;
 use crate::source::Source;
@@ -105,6 +106,7 @@ impl SweepPool {
     fn new(job: &str, trace: Option<&Bound<'_, SweepTrace>>, threads: usize) -> PyResult<Self> {
         let trace = trace.map(|trace| Arc::clone(&trace.get().0));
         let job = Job::from_json(job, trace).map_err(Failure::from)?;
+        keep_freed();
         Ok(Self(Pool::new(Arc::new(job), threads)?))
     }
 
