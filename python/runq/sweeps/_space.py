@@ -7,8 +7,6 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from runq.errors import ConfigError
 from runq.models import Model, plain
 from runq.sweeps._expression import Condition, condition
@@ -246,7 +244,7 @@ def _values(name: object, values: object) -> Sequence[Value]:
 def _once(name: str, values: Sequence[Value]) -> Sequence[Value]:
     """The values of an axis by itself, which has each once."""
     values = _compact(values)
-    if isinstance(values, range) or (isinstance(values, array) and len(np.unique(values)) == len(values)):
+    if isinstance(values, range) or (isinstance(values, array) and len(set(values)) == len(values)):
         return values
     seen: set[str] = set()
     for value in values:
