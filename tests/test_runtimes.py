@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from task_programs import (
     JOIN,
     MODELS,
+    PLAIN,
     RUNTIMES,
     Program,
     block,
@@ -21,6 +22,7 @@ from task_programs import (
     repeat,
     run,
     runtime_of,
+    scenario_of,
     serve,
     sleep,
     task,
@@ -281,3 +283,19 @@ def test_a_join_by_name_waits_for_the_tasks_of_that_name_and_for_no_others(model
     assert r.makespan_ns > 90_000_000
     again = [task(name="none"), JOIN, {"op": "join", "name": "none"}]
     assert not run(again, model=model).deadlock
+
+
+@pytest.mark.parametrize(("choice", "woken"), [("spread", 3), ("as-woken", 1)])
+def test_input_that_comes_at_once_wakes_a_worker_for_each_task_that_finds_one_idle(choice: str, woken: int) -> None:
+    program = [repeat(8, task(io(1_000_000), compute(500_000))), JOIN]
+    model = {"go": {"workers": 4, "queues": {"input": choice}}}
+    r = runq.simulate(scenario_of(program), PLAIN.with_set("cpus=4"), model, seed=1, events=True)
+    assert r.events is not None
+    rows = [(at, kind) for at, kind in zip(r.events.at_ns, r.events.kind, strict=True) if at > 1_000_000]
+    first = next(at for at, kind in rows if kind == "run")
+    kinds = [kind for at, kind in rows if at < first]
+    assert kinds.count("unpark") == 8, "one look finds all of them"
+    assert kinds.count("wake") == woken
+    if choice == "spread":
+        tasks = r.events.task[r.events.kind == "run"]
+        assert set(tasks[:3]) == {3, 4, 5}, "the last that came but one, and those before it, are for the others"

@@ -92,6 +92,24 @@ pub trait Discipline: std::fmt::Debug + Send {
     /// An idle slot that a carrier is to search with, if one is needed now. It is [`Status::Searching`] from then on.
     fn wake(&mut self) -> Option<Slot>;
 
+    /// Whether tasks whose input has come are put into queues all at once, by [`inject`](Self::inject).
+    fn spreads_input(&self) -> bool {
+        false
+    }
+
+    /// Several tasks could run since their input has come, in this order. `started` is given idle slots that carriers are to
+    /// go on with at once: they are [`Status::Running`] from then on.
+    fn inject(&mut self, tasks: &[Tid], by: Option<Slot>, _started: &mut Vec<Slot>) -> Pushed {
+        let mut all = Pushed::default();
+        for &task in tasks {
+            let one = self.push(task, by, Push::Woken);
+            all.is_global |= one.is_global;
+            all.notifies |= one.notifies;
+            all.overflowed += one.overflowed;
+        }
+        all
+    }
+
     /// What a slot runs next. With a task it is [`Status::Running`] from then on; a slot that looks at others for one may
     /// be [`Status::Searching`] before.
     fn next(&mut self, slot: Slot) -> Next;

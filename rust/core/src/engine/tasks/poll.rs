@@ -64,23 +64,35 @@ impl Run {
 
     /// Lets tasks go on whose time has come. Returns how many.
     pub(super) fn expire(&mut self, cpu: usize, by: Option<Slot>) -> usize {
-        debug_assert!(by.is_none() || self.runtime.is_some(), "slots belong to a runtime");
-        for done in 0..LOOK_MAX {
+        let spreads = self.runtime().discipline.spreads_input();
+        let (mut done, mut input) = (0, Vec::new());
+        while done < LOOK_MAX {
             let now = self.cpus[cpu].now;
             let runtime = self.runtime();
-            let Some((task, asks)) = runtime.due.pop(now) else { return done };
+            let Some((task, asks)) = runtime.due.pop(now) else { break };
+            done += 1;
             let cost = runtime.model.costs.expire_ns;
             self.cpus[cpu].pay(Account::Runtime, cost);
             self.events += 1;
-            let is_due = match self.tasks[task.index()].waits {
+            let waits = self.tasks[task.index()].waits;
+            let is_due = match waits {
                 Wait::Request(load) => self.request_is_due(task, load, now),
                 waits => !asks && matches!(waits, Wait::Time | Wait::Input | Wait::Call(_)),
             };
-            if is_due && self.threads[task.index()].is_alive() {
+            if !is_due || !self.threads[task.index()].is_alive() {
+                continue;
+            }
+            if spreads && matches!(waits, Wait::Input | Wait::Call(_)) {
+                self.let_go_on(cpu, task);
+                input.push(task);
+            } else {
                 self.ready(cpu, task);
             }
         }
-        LOOK_MAX
+        if !input.is_empty() {
+            self.inject(cpu, by, &input);
+        }
+        done
     }
 
     /// The work of a thread that looks after time and input. Returns whether it could go on.

@@ -94,6 +94,13 @@ impl Run {
 
     /// A task that waits can go on; who runs on the cpu pays.
     pub(in crate::engine) fn ready(&mut self, cpu: usize, task: Tid) {
+        self.let_go_on(cpu, task);
+        let by = self.place_of_woken(cpu, task);
+        self.push(cpu, task, by, Push::Woken);
+    }
+
+    /// The half of that which does not depend on queues.
+    pub(super) fn let_go_on(&mut self, cpu: usize, task: Tid) {
         let cost = self.runtime().model.costs.ready_ns;
         self.cpus[cpu].pay(Account::Runtime, cost);
         let counts = self.runtime().model.operations_max.is_some();
@@ -101,8 +108,19 @@ impl Run {
         let now = self.cpus[cpu].now;
         self.log_task(EventKind::Unpark, task, now, Some(cpu));
         self.set_state(task, State::Ready, now);
-        let by = self.place_of_woken(cpu, task);
-        self.push(cpu, task, by, Push::Woken);
+    }
+
+    /// Puts tasks into queues whose input has come, and lets carriers go on that are to run them.
+    pub(super) fn inject(&mut self, cpu: usize, by: Option<Slot>, tasks: &[Tid]) {
+        let mut started = Vec::new();
+        let pushed = self.runtime().discipline.inject(tasks, by, &mut started);
+        self.pay_push(cpu, Pushed { notifies: false, ..pushed });
+        for slot in started {
+            self.start_carrier(cpu, slot);
+        }
+        if pushed.notifies {
+            self.notify(cpu);
+        }
     }
 
     /// Puts a task that can run into a queue. Returns whether that is full.

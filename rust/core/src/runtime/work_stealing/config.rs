@@ -57,6 +57,10 @@ pub struct WorkStealingConfig {
     pub last_look: LastLook,
     /// What becomes of a slot whose carrier blocks.
     pub hand_off: HandOff,
+    /// Whether a wake that finds no idle slot is made up for: the next slot that would idle searches instead.
+    pub remembers_wakes: bool,
+    /// Where tasks go whose input has come.
+    pub input: Input,
     /// Whether a task that waits inside a monitor keeps its carrier.
     pub pins_in_monitors: bool,
 }
@@ -176,6 +180,17 @@ pub enum Place {
     Deferred,
 }
 
+/// Where tasks go whose input has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Input {
+    /// One by one where others go that were waiting.
+    AsWoken,
+    /// All of a look at once, the last that came first: one for who looks if it has none, one to the shared queue for each
+    /// idle slot, which runs from then on, and the others behind the slot's own queue.
+    Spread,
+}
+
 /// When an idle slot is woken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -235,6 +250,8 @@ impl Default for WorkStealingConfig {
             notify: Notify::UnlessSearching,
             last_look: LastLook::Searching,
             hand_off: HandOff::IfNeeded,
+            remembers_wakes: false,
+            input: Input::AsWoken,
             pins_in_monitors: false,
         }
     }

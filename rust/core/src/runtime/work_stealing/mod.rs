@@ -8,6 +8,7 @@
 //! `ForkJoinPool.java` and `VirtualThread.java`.
 
 pub mod config;
+mod inject;
 mod interval;
 mod own;
 mod presets;
@@ -45,6 +46,8 @@ pub struct WorkStealing {
     shared: SharedTasks,
     orders: Orders,
     queued: usize,
+    /// A wake has found no idle slot, and nobody has begun to search since.
+    is_wake_missed: bool,
     /// Tasks on their way from a full queue to the shared one.
     spilled: Vec<Tid>,
 }
@@ -70,6 +73,7 @@ impl WorkStealing {
             shared,
             orders: Orders::new(config.victims, u32::try_from(visited).expect("slots are few")),
             queued: 0,
+            is_wake_missed: false,
             spilled: Vec::new(),
         }
     }
@@ -244,7 +248,17 @@ impl Discipline for WorkStealing {
         if self.config.notify == Notify::UnlessSearching && self.slots.searching() > 0 {
             return None;
         }
-        self.slots.wake()
+        let woken = self.slots.wake();
+        self.is_wake_missed |= woken.is_none() && self.config.remembers_wakes;
+        woken
+    }
+
+    fn spreads_input(&self) -> bool {
+        self.config.input == config::Input::Spread
+    }
+
+    fn inject(&mut self, tasks: &[Tid], by: Option<Slot>, started: &mut Vec<Slot>) -> Pushed {
+        self.spread(tasks, by, started)
     }
 
     fn next(&mut self, slot: Slot) -> Next {
@@ -267,6 +281,10 @@ impl Discipline for WorkStealing {
         self.slots.set(slot, Status::Idle);
         if self.sees_work(status == Status::Searching) {
             self.slots.set(slot, status);
+            return false;
+        }
+        if status != Status::Searching && std::mem::take(&mut self.is_wake_missed) {
+            self.slots.set(slot, Status::Searching);
             return false;
         }
         self.sources[slot.index()] = None;

@@ -1,8 +1,8 @@
 //! Runtimes that exist, as choices. `docs/runtimes.md` names the sources.
 
 use super::config::{
-    Capacity, HandOff, Interval, LastLook, NextSlot, Notify, Overflow, Place, Searching, Shared, SharedQueues, Steal,
-    Victims, WorkStealingConfig,
+    Capacity, HandOff, Input, Interval, LastLook, NextSlot, Notify, Overflow, Place, Searching, Shared, SharedQueues,
+    Steal, Victims, WorkStealingConfig,
 };
 
 impl WorkStealingConfig {
@@ -16,6 +16,8 @@ impl WorkStealingConfig {
             spawned: Place::NextSlot,
             woken: Place::NextSlot,
             yielded: Place::Shared,
+            remembers_wakes: true,
+            input: Input::Spread,
             ..Self::default()
         }
     }

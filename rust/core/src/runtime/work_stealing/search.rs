@@ -24,7 +24,10 @@ impl WorkStealing {
         if !self.may_search(slot) {
             return None;
         }
-        self.slots.set(slot, Status::Searching);
+        if self.slots.status(slot) != Status::Searching {
+            self.slots.set(slot, Status::Searching);
+            self.is_wake_missed = false;
+        }
         if self.queued == 0 {
             self.search_in_vain(slot, found);
             return None;

@@ -171,3 +171,105 @@ fn a_slot_is_handed_off_if_there_is_work_or_nobody_else_looks() {
     assert_eq!(blocked(2, 2, 0, None), (Some(true), Status::Searching));
     assert_eq!(blocked(2, 1, 0, None), (None, Status::Idle));
 }
+
+#[test]
+fn a_wake_that_found_nobody_idle_makes_the_next_that_would_idle_search() {
+    for remembers in [true, false] {
+        let mut runtime = go(2, 2);
+        runtime.config.remembers_wakes = remembers;
+        // Both run: nobody is there to be woken for it, and nobody searches.
+        assert!(runtime.push(Tid(1), Some(A), Push::Woken).notifies);
+        assert_eq!(runtime.wake(), None);
+        // The carrier of the second blocks, and another searches with it: no more may.
+        assert_eq!(runs(&mut runtime, A, 1), [1]);
+        assert_eq!(runtime.hand_off(B), Some(true));
+        assert!(runs(&mut runtime, A, 1).is_empty());
+        assert_eq!(runtime.status(A), Status::Running, "it may not search by itself");
+        assert_eq!(runtime.retire(A), !remembers);
+        assert_eq!(runtime.status(A), if remembers { Status::Searching } else { Status::Idle });
+        if remembers {
+            assert_eq!(runtime.next(A).task, None);
+            assert!(runtime.retire(A), "once is enough");
+        }
+    }
+}
+
+#[test]
+fn a_slot_that_begins_to_search_by_itself_makes_up_for_such_a_wake() {
+    for is_queued in [true, false] {
+        let mut runtime = go(2, 2);
+        runtime.push(Tid(1), Some(A), Push::Woken);
+        assert_eq!(runtime.wake(), None);
+        assert!(runtime.is_wake_missed);
+        if !is_queued {
+            assert_eq!(runs(&mut runtime, A, 1), [1]);
+        }
+        let next = runtime.next(B);
+        assert_eq!((next.task, next.naps, next.visited), (None, u32::from(is_queued), 4), "queued or not");
+        assert_eq!((runtime.status(B), runtime.is_wake_missed), (Status::Searching, false));
+    }
+}
+
+#[test]
+fn work_in_the_shared_queue_comes_before_a_wake_that_was_missed() {
+    let mut runtime = go(4, 4);
+    runtime.is_wake_missed = true;
+    wake_all(&mut runtime, None, [0]);
+    assert!(!runtime.retire(A));
+    assert_eq!((runtime.status(A), runtime.is_wake_missed), (Status::Running, true));
+}
+
+/// What input for tasks from 0 on comes to: what is in the slot's own queue and in the shared one, and who was started.
+fn injected(runtime: &mut WorkStealing, by: Option<Slot>, tasks: u32) -> (Vec<u32>, Vec<u32>, Vec<u16>, Pushed) {
+    let tasks: Vec<Tid> = (0..tasks).map(Tid).collect();
+    let mut started = Vec::new();
+    let pushed = runtime.inject(&tasks, by, &mut started);
+    assert!(started.iter().all(|&slot| runtime.status(slot) == Status::Running), "none of them searches");
+    let own = by.map_or(Vec::new(), |slot| runtime.own[slot.index()].queue.iter().map(|task| task.0).collect());
+    let shared: Vec<u32> = std::iter::from_fn(|| runtime.shared.pop()).map(|task| task.0).collect();
+    assert_eq!(runtime.queued, own.len() + shared.len());
+    (own, shared, started.iter().map(|slot| slot.0).collect(), pushed)
+}
+
+#[test]
+fn input_runs_the_last_here_one_on_each_idle_slot_and_the_others_behind() {
+    let (own, shared, started, pushed) = injected(&mut go(3, 1), Some(A), 5);
+    assert_eq!((own, shared, started), (vec![4, 1, 0], vec![3, 2], vec![1, 2]));
+    assert_eq!((pushed.is_global, pushed.overflowed, pushed.notifies), (true, 0, true));
+}
+
+#[test]
+fn input_for_one_task_wakes_nobody() {
+    let (own, shared, started, pushed) = injected(&mut go(3, 1), Some(A), 1);
+    assert_eq!((own, shared, started), (vec![0], vec![], vec![]));
+    assert_eq!(pushed, Pushed::default());
+}
+
+#[test]
+fn input_that_nobody_has_a_slot_for_joins_the_shared_queue_and_starts_all_that_idle() {
+    let mut runtime = go(3, 1);
+    let (own, shared, started, pushed) = injected(&mut runtime, None, 4);
+    assert_eq!((own, shared, started), (vec![], vec![3, 2, 1, 0], vec![1, 2]));
+    assert_eq!((pushed.is_global, pushed.notifies), (true, false));
+    assert!(runtime.is_wake_missed, "two more would have run them");
+    let mut runtime = go(3, 1);
+    let (_, _, started, _) = injected(&mut runtime, None, 1);
+    assert_eq!((started, runtime.is_wake_missed), (vec![1], false));
+}
+
+#[test]
+fn input_that_has_no_room_in_the_queue_joins_the_shared_one() {
+    let mut runtime = go(1, 1);
+    let (own, shared, started, pushed) = injected(&mut runtime, Some(A), 259);
+    assert_eq!((own.len(), own[0], own[255]), (256, 258, 3));
+    assert_eq!((shared, started), (vec![2, 1, 0], vec![]));
+    assert_eq!((pushed.is_global, pushed.overflowed, pushed.notifies), (false, 3, true));
+}
+
+#[test]
+fn input_leaves_the_place_before_the_queue_as_it_is() {
+    let mut runtime = go(2, 2);
+    runtime.push(Tid(9), Some(A), Push::Woken);
+    assert!(runtime.inject(&[Tid(0), Tid(1)], Some(A), &mut Vec::new()).notifies);
+    assert_eq!(runs(&mut runtime, A, 3), [9, 1, 0]);
+}

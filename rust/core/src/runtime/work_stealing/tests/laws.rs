@@ -1,8 +1,8 @@
 //! Laws over random calls: no task is lost or runs twice, nobody sleeps beside work, and one slot is its naive model.
 
 use super::super::config::{
-    Capacity, HandOff, Interval, LastLook, NextSlot, Notify, Order, Overflow, Searching, Shared, SharedQueues, Steal,
-    Victims,
+    Capacity, HandOff, Input, Interval, LastLook, NextSlot, Notify, Order, Overflow, Searching, Shared, SharedQueues,
+    Steal, Victims,
 };
 use super::*;
 use crate::base::Rng;
@@ -59,11 +59,13 @@ prop_compose! {
         notify in any_of(&[Notify::UnlessSearching, Notify::IfEmpty]),
         last_look in any_of(&[LastLook::All, LastLook::Searching, LastLook::LastSearching]),
         hand_off in any_of(&[HandOff::IfNeeded, HandOff::Runs, HandOff::Searches]),
+        input in any_of(&[Input::AsWoken, Input::Spread]),
+        remembers_wakes in any::<bool>(),
     ) -> WorkStealingConfig {
         let [spawned, woken, yielded, preempted] = places;
         WorkStealingConfig {
             steal, steal_rounds, victims, returns_to_victim, searching, shared, notify, last_look, hand_off,
-            spawned, woken, yielded, preempted, ..queues
+            spawned, woken, yielded, preempted, input, remembers_wakes, ..queues
         }
     }
 }
@@ -95,6 +97,21 @@ impl Driver {
         self.wake_if(pushed.notifies);
     }
 
+    /// Input has come for some tasks.
+    fn inject(&mut self, by: Option<Slot>) {
+        let count = 1 + self.rng.below(6);
+        let tasks: Vec<Tid> = (1..=count).map(|place| Tid(self.tasks + place)).collect();
+        self.tasks += count;
+        self.waiting.extend(tasks.iter().map(|task| task.0));
+        let mut started = Vec::new();
+        let pushed = self.runtime.inject(&tasks, by, &mut started);
+        for slot in started {
+            assert_eq!(self.runtime.status(slot), Status::Running);
+            self.is_empty_handed[slot.index()] = false;
+        }
+        self.wake_if(pushed.notifies);
+    }
+
     fn wake_if(&mut self, notifies: bool) {
         if notifies && let Some(slot) = self.runtime.wake() {
             assert_eq!(self.runtime.status(slot), Status::Searching);
@@ -118,6 +135,9 @@ impl Driver {
             Status::Running if self.runs[at].is_some() && pushes && self.rng.below(2) == 0 => {
                 self.tasks += 1;
                 self.push(self.tasks, Some(slot));
+                if self.rng.below(4) == 0 {
+                    self.inject(Some(slot));
+                }
             }
             Status::Running if self.runs[at].is_some() && self.rng.below(8) == 0 => self.runtime.block(slot),
             _ => self.next(slot, pushes),
@@ -172,6 +192,7 @@ impl Driver {
         let slots = u32::try_from(self.runs.len()).unwrap();
         for _ in 0..steps {
             match self.rng.below(slots + 1) {
+                0 if self.rng.below(3) == 0 => self.inject(None),
                 0 => {
                     self.tasks += 1;
                     self.push(self.tasks, None);
