@@ -85,6 +85,41 @@ def test_a_child_that_is_killed_while_it_waits_for_a_message_takes_none(model: s
     assert not r.deadlock
 
 
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("cpus", [1, 3])
+@pytest.mark.parametrize("capacity", [0, 1])
+def test_a_fork_takes_nobody_along_who_waits_at_a_queue(model: str, cpus: int, capacity: int) -> None:
+    waits: Op = {"op": "thread", "child": [{"op": "recv", "channel": "q"}, compute(500)]}
+    sends: Op = {"op": "fork", "child": [{"op": "send", "channel": "q"}]}
+    program = [waits, sleep(1_000_000), sends, WAIT_CHILDREN, JOIN]
+    channels = {"q": {"kind": "queue", "capacity": capacity}}
+    r = run(program, model=model, cpus=cpus, channels=channels, db={"service_ns": 1})
+    assert (r.channels["q"].sent, r.channels["q"].received) == (1, 1)
+    assert not r.deadlock
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("cpus", [1, 3])
+@pytest.mark.parametrize("after_ns", [0, 700, 20_000])
+def test_a_fork_while_another_holds_the_lock_of_an_increment_copies_neither(
+    model: str, cpus: int, after_ns: int
+) -> None:
+    def locked(times: int) -> Op:
+        return {"op": "increment", "variable": "v", "how": "locked", "times": times, "work_ns": 50}
+
+    program = [
+        {"op": "thread", "child": [locked(2000)]},
+        compute(after_ns),
+        {"op": "fork", "child": [locked(10)]},
+        locked(5),
+        WAIT_CHILDREN,
+        JOIN,
+    ]
+    r = run(program, model=model, cpus=cpus, db={"service_ns": 1})
+    assert r.variables["v"] == 2015
+    assert not r.deadlock
+
+
 def ops(depth: int, has_tasks: bool) -> st.SearchStrategy[Op]:
     times = st.one_of(st.integers(0, 40), st.integers(0, 20_000))
     names = st.sampled_from(["a", "b"])
