@@ -1,11 +1,11 @@
 //! Calls of programs to dependencies, which have a capacity of their own.
 //!
-//! What serves is a [`Station`], what a client does about slow and failed calls a [`Caller`] (`docs/services.md`): they are
-//! told the time, and here is who tells them. An attempt costs what `io` does and is waited for as that is: a user task
-//! parks, a thread sleeps in the kernel. What comes back is read as any message is. Timeouts and waits between attempts wake
-//! who calls, so that retries cost a cpu too; what happens at a dependency takes none. A call gives up at the deadline of
-//! what it is a part of, and is not begun behind it. Calls of the same policy to the same dependency are one client: they
-//! share its budget and its breaker.
+//! What serves is a [`Station`], what a client does about slow and failed calls a [`Caller`] (`docs/services.md`): they
+//! are told the time, and here is who tells them. An attempt costs what `io` does and is waited for as that is: a user
+//! task parks, a thread sleeps in the kernel. What comes back is read as any message is. Timeouts and waits between
+//! attempts wake who calls, so that retries cost a cpu too; what happens at a dependency takes none. A call gives up at
+//! the deadline of what it is a part of, and is not begun behind it. Calls of the same policy to the same dependency
+//! are one client: they share its budget and its breaker.
 
 mod attempt;
 mod report;
