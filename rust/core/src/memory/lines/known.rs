@@ -12,13 +12,18 @@ pub struct KnownLines<'a, K: Key> {
 
 impl<'a, K: Key> KnownLines<'a, K> {
     pub(super) fn new(sets: &'a mut Sets<K, PackedLru>, last: &'a mut Option<Last<K>>) -> Self {
+        *last = None;
         Self { sets, last }
     }
 
     /// Where a line is, if it is there. Uses nothing.
     #[inline(always)]
     pub fn find(&mut self, key: K) -> Option<Known> {
-        self.sets.known(key).or_else(|| self.sets.search(key))
+        let found = self.sets.known(key).or_else(|| self.sets.search(key));
+        if found.is_none() {
+            *self.last = Some(Last { key, slot: None, is_dirty: false });
+        }
+        found
     }
 
     /// A line is used, and made dirty if asked to.
@@ -38,6 +43,7 @@ impl<'a, K: Key> KnownLines<'a, K> {
     /// The last line that was used, where it is, and whether it was made dirty.
     #[inline]
     pub fn end(self, key: K, slot: Slot, is_dirty: bool) {
-        *self.last = Some(Last { key, slot, is_dirty });
+        // To know what is not there is worth more: that will be looked up next.
+        self.last.get_or_insert(Last { key, slot: Some(slot), is_dirty });
     }
 }

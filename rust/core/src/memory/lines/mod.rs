@@ -134,10 +134,11 @@ macro_rules! ask {
     };
 }
 
-/// What was looked up last, if nothing has happened since: to tell the policy again would change nothing.
+/// What was looked up last, if nothing has happened since: to tell the policy again would change nothing, and what was not
+/// there still is not.
 struct Last<K> {
     key: K,
-    slot: Slot,
+    slot: Option<Slot>,
     // It was made dirty: to do so again would change nothing either.
     is_dirty: bool,
 }
@@ -158,6 +159,9 @@ impl<K: Key> LineArray<K> {
     /// Where a line is. Changes nothing.
     #[inline]
     pub fn find(&self, key: K) -> Option<Slot> {
+        if let Some(last) = self.last.as_ref().filter(|last| last.key == key) {
+            return last.slot;
+        }
         ask!(&self.lines, lines => lines.find(key))
     }
 
@@ -166,12 +170,12 @@ impl<K: Key> LineArray<K> {
     pub fn lookup(&mut self, key: K, makes_dirty: bool) -> Option<Slot> {
         if let Some(last) = &self.last
             && last.key == key
-            && (last.is_dirty || !makes_dirty)
+            && (last.is_dirty || !makes_dirty || last.slot.is_none())
         {
-            return Some(last.slot);
+            return last.slot;
         }
         let slot = ask!(&mut self.lines, lines => lines.lookup(key, makes_dirty));
-        self.last = slot.map(|slot| Last { key, slot, is_dirty: makes_dirty });
+        self.last = Some(Last { key, slot, is_dirty: makes_dirty });
         slot
     }
 
@@ -189,7 +193,7 @@ impl<K: Key> LineArray<K> {
     pub fn use_known(&mut self, key: K, known: Known, makes_dirty: bool) {
         let Body::Lru(sets) = &mut self.lines else { unreachable!("nothing is known of others") };
         sets.touch(known.set, known.way, makes_dirty);
-        self.last = Some(Last { key, slot: known.slot, is_dirty: makes_dirty });
+        self.last = Some(Last { key, slot: Some(known.slot), is_dirty: makes_dirty });
     }
 
     /// Its lines, to be used one after the other; nothing in arrays where none can be known without a search.
