@@ -138,10 +138,11 @@ impl Run {
         let state = &mut self.cpus[cpu];
         let (start, switched) = (state.now, state.switched);
         let most = left.min(limit.events - self.events);
+        debug_assert!(most > 0, "a touch that is over, or has to stop, makes no accesses");
         let (mut now, mut count, mut refused) = (start, 0, None);
         // Accesses of one age are noted together.
         let (mut noted, mut since, mut age_end) = (0, Picos::ZERO, Picos::ZERO);
-        while count < most && (now < reach || count == 0) {
+        loop {
             let vaddr = next();
             let known = pages.access(vaddr >> 12);
             let Some(time) = known.and_then(|pfn| hits.take(vaddr, pfn)) else {
@@ -155,6 +156,9 @@ impl Run {
             }
             now += time;
             count += 1;
+            if count == most || now >= reach {
+                break;
+            }
         }
         self.books.note_hits(count - noted, since);
         if let (Some(overlap), Some(so_far)) = (overlap, hits.end(count)) {

@@ -2,7 +2,7 @@
 
 use super::address_space::{Access, Recents};
 use super::frames::Pfn;
-use super::page_table::PageTables;
+use super::page_table::{Entry, PageTables};
 use super::reclaim::Reclaim;
 use super::virtual_memory::{SpaceId, VirtualMemory};
 
@@ -14,6 +14,8 @@ pub struct KnownPages<'a> {
     recent: &'a Recents,
     tables: &'a mut PageTables,
     reclaim: Option<&'a mut Reclaim>,
+    // What an entry must have, so that the access passes and changes nothing of it.
+    wanted: Entry,
     access: Access,
     // The page before, and its frame.
     last: (u64, Pfn),
@@ -23,7 +25,8 @@ impl VirtualMemory {
     /// A row of accesses.
     pub fn known_pages(&mut self, id: SpaceId, access: Access) -> KnownPages<'_> {
         let (recent, tables, reclaim) = self.recent_parts(id);
-        KnownPages { recent, tables, reclaim, access, last: (NO_PAGE, Pfn(0)) }
+        let wanted = Entry::ABSENT.allowing(access == Access::Write).used(access == Access::Write);
+        KnownPages { recent, tables, reclaim, wanted, access, last: (NO_PAGE, Pfn(0)) }
     }
 
     /// One such access: what [`VirtualMemory::access`] would do. Returns the frame, or nothing, and then nothing has
@@ -51,11 +54,13 @@ impl KnownPages<'_> {
     fn look_up(&mut self, vpn: u64) -> Option<Pfn> {
         let recent = self.recent.of(vpn).filter(|_| self.access != Access::Execute)?;
         let entry = self.tables.entry_mut(recent.table, vpn);
-        let is_write = self.access == Access::Write;
-        if !entry.allows(is_write) {
-            return None;
+        if !entry.has(self.wanted) {
+            let is_write = self.access == Access::Write;
+            if !entry.allows(is_write) {
+                return None;
+            }
+            *entry = entry.used(is_write);
         }
-        *entry = entry.used(is_write);
         self.last = (vpn, entry.pfn());
         Some(entry.pfn())
     }

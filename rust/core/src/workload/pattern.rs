@@ -124,7 +124,18 @@ impl Cursor {
     }
 
     /// The next unit.
+    #[inline(always)]
     pub fn next(&mut self, pattern: &Pattern) -> u64 {
+        // These take so few steps that a call would be as long.
+        match (&pattern.order, &self.places) {
+            (Order::Uniform, None) => below(&mut self.draws, self.units),
+            (Order::Sequential, None) => self.turn(self.units),
+            _ => self.next_of_any(pattern),
+        }
+    }
+
+    #[inline(never)]
+    fn next_of_any(&mut self, pattern: &Pattern) -> u64 {
         let unit = match &pattern.order {
             Order::Sequential | Order::Chase => self.turn(self.units),
             Order::Strided(stride) => {
@@ -146,6 +157,7 @@ impl Cursor {
         self.places.as_ref().map_or(unit, |places| places.apply(unit))
     }
 
+    #[inline(always)]
     fn turn(&mut self, length: u64) -> u64 {
         let place = self.position;
         self.position = if place + 1 == length { 0 } else { place + 1 };
@@ -169,6 +181,7 @@ fn unit_interval(draws: &mut Rng) -> f64 {
 }
 
 /// A number below `bound` by the high half of a product.
+#[inline(always)]
 fn below(draws: &mut Rng, bound: u64) -> u64 {
     #[allow(clippy::cast_possible_truncation, reason = "the product of two 64-bit numbers, shifted by 64")]
     let high = ((u128::from(draws.next_u64()) * u128::from(bound)) >> 64) as u64;

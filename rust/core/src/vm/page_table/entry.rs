@@ -58,8 +58,17 @@ impl Entry {
 
     /// Whether a program's load, or its store, passes.
     pub const fn allows(self, is_write: bool) -> bool {
-        let wanted = PRESENT | USER | if is_write { WRITABLE } else { 0 };
-        self.0 & wanted == wanted
+        self.has(Self::ABSENT.allowing(is_write))
+    }
+
+    /// The same with what lets a program's load, or its store, pass.
+    pub const fn allowing(self, is_write: bool) -> Self {
+        Self(self.0 | PRESENT | USER | if is_write { WRITABLE } else { 0 })
+    }
+
+    /// Whether it has all bits of another one.
+    pub const fn has(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
     }
 
     /// The same with or without access for programs.
