@@ -38,7 +38,7 @@ pub enum StreamKind {
 }
 
 /// Which line of a full set makes room.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ReplacementKind {
     /// Least recently used.

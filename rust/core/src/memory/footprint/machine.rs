@@ -3,10 +3,11 @@
 use super::cost::LEVELS_MAX;
 use super::level::Level;
 use super::recency::Recency;
-use super::sets::{Sets, Spread};
+use super::sets::{Sets, Shape, Spread};
 use crate::base::ConfigError;
 use crate::memory::Geometry;
-use crate::memory::config::{MachineConfig, PageSize, Placement, ReplacementKind};
+use crate::memory::config::{MachineConfig, PageSize, Placement};
+use std::sync::Arc;
 
 /// What is behind so many times a cache's lines has left it under any policy.
 const REACH: f64 = 3.0;
@@ -33,7 +34,7 @@ pub(super) struct Machine {
     /// Caches of the path that are not shared come first.
     pub private_caches: usize,
     pub tlb_paths: [TlbPath; 3],
-    pub sets: Vec<Sets>,
+    pub sets: Vec<Arc<Sets>>,
     pub line_bytes: u64,
     pub memory_latency: f64,
     pub transfer: f64,
@@ -87,7 +88,7 @@ impl Machine {
             is_coherent: cpus > 1 && config.coherence == crate::memory::config::Coherence::Mesi,
         };
         let mut recencies = Vec::new();
-        let mut known: Vec<(ReplacementKind, u32, Spread)> = Vec::new();
+        let mut known: Vec<Shape> = Vec::new();
         for &cache in &data {
             let cache_config = &config.caches[cache];
             let geometry = Geometry::of_cache(cache_config);
@@ -131,16 +132,16 @@ impl Machine {
 
     fn add(
         &mut self,
-        known: &mut Vec<(ReplacementKind, u32, Spread)>,
+        known: &mut Vec<Shape>,
         recencies: &mut Vec<Recency>,
-        shape: (ReplacementKind, u32, Spread),
+        shape: Shape,
         count: f64,
         latency: f64,
         is_shared: bool,
     ) {
         let sets = known.iter().position(|&other| other == shape).unwrap_or_else(|| {
             known.push(shape);
-            self.sets.push(Sets::new(shape.0, shape.1, shape.2));
+            self.sets.push(Sets::of(shape));
             known.len() - 1
         });
         self.levels.push(Level { count, sets, latency, is_shared, first: recencies.len() });

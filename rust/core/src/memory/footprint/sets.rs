@@ -8,12 +8,14 @@
 use super::play;
 use crate::memory::config::ReplacementKind;
 use crate::memory::config::check::WAYS_MAX;
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 /// Own lines and lines of others a set that the table reaches to, as a multiple of the ways.
 const EXTENT: usize = 3;
 
 /// How lines spread over the sets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Spread {
     /// One after the other.
     Even,
@@ -46,9 +48,32 @@ pub(super) struct Sets {
     table: Vec<[f32; 2]>,
 }
 
+/// A policy, the ways of a set, and how lines spread.
+pub(super) type Shape = (ReplacementKind, u32, Spread);
+
+/// Shapes that are remembered.
+const SHAPES: usize = 64;
+
+static KNOWN: LazyLock<Mutex<HashMap<Shape, Arc<Sets>>>> = LazyLock::new(Mutex::default);
+
 impl Sets {
+    /// The sets of a shape. They are the same for every machine, and sweeps have many: the last ones are remembered.
+    pub fn of(shape: Shape) -> Arc<Self> {
+        let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(sets) = known().get(&shape) {
+            return sets.clone();
+        }
+        let (policy, ways, spread) = shape;
+        let sets = Arc::new(Self::new(policy, ways, spread));
+        let mut known = known();
+        if known.len() >= SHAPES {
+            known.clear();
+        }
+        known.entry(shape).or_insert(sets).clone()
+    }
+
     /// Sets of `ways` lines under a policy.
-    pub fn new(policy: ReplacementKind, ways: u32, spread: Spread) -> Self {
+    fn new(policy: ReplacementKind, ways: u32, spread: Spread) -> Self {
         if ways > WAYS_MAX {
             return Self { ways: ways.into(), density: 0.0, points: 0, clear: 0, table: Vec::new() };
         }
@@ -245,6 +270,14 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn sets_of_a_shape_are_played_once() {
+        let of = |ways| Sets::of((ReplacementKind::Srrip, ways, Spread::Even));
+        let first = of(3);
+        assert_eq!(first.misses(4.0, 1.0), Sets::new(ReplacementKind::Srrip, 3, Spread::Even).misses(4.0, 1.0));
+        assert!(Arc::ptr_eq(&of(5), &of(5)) && !Arc::ptr_eq(&of(5), &first));
     }
 
     #[test]
