@@ -25,11 +25,12 @@ const LINE_BYTES: u64 = 64;
 impl Run {
     /// Switches a cpu to a thread. Going on with the one that ran last costs nothing but the choice.
     pub(super) fn switch(&mut self, cpu: usize, tid: Tid) {
-        let costs = self.machine.kernel.switch.clone();
+        let costs = &self.machine.kernel.switch;
+        let (pick, rest) = (costs.pick_ns, costs.save_ns + costs.restore_ns + costs.return_ns);
         let state = &mut self.cpus[cpu];
         let is_same = state.last.is_none_or(|last| last == tid);
         if state.last.is_some() {
-            state.pay_kernel(Account::Sched, costs.pick_ns);
+            state.pay_kernel(Account::Sched, pick);
         }
         if let Some(memory) = &mut self.memory {
             memory.set_thread(cpu, tid.0);
@@ -37,7 +38,7 @@ impl Run {
         if !is_same {
             let state = &mut self.cpus[cpu];
             state.switches += 1;
-            state.pay_kernel(Account::Switch, costs.save_ns + costs.restore_ns + costs.return_ns);
+            state.pay_kernel(Account::Switch, rest);
         }
         self.load_space(cpu, tid);
         if !is_same {

@@ -44,11 +44,6 @@ impl Answer {
     /// Nothing was asked.
     pub const NONE: Self =
         Self { total: 0.0, first_misses: 0.0, again_misses: 0.0, touched: 0.0, touched_again: 0.0, came: 0.0 };
-
-    /// All blocks were there.
-    pub fn of_hits(asked: &Asked) -> Self {
-        Self { touched: asked.first, touched_again: asked.first, ..Self::NONE }
-    }
 }
 
 impl Asked {
@@ -115,15 +110,24 @@ pub(super) fn ask(here: &Here<'_>, asked: Asked, missing: Cause, by_cause: &mut 
     }
 }
 
-/// Whether a level has all blocks of a cycle that so many touches come to, and nothing misses.
+/// Whether a level has all blocks of a cycle, of which so many touches come to `first`, and nothing misses.
 #[inline]
-pub(super) fn has_all(here: &Here<'_>, asked: &Asked) -> bool {
+pub(super) fn has_all(here: &Here<'_>, first: f64) -> bool {
     let &Here { reuse: &Reuse { blocks, .. }, alone, place, sets, count, recency } = here;
     let there = f64::from(place.there);
     if there < blocks || alone.misses != 0.0 || recency.is_gone(place.newest) {
         return false;
     }
+    // No more lines came since than were touched: mostly that is enough to know.
     let own = there * alone.density;
+    let since = recency.clock() - place.oldest;
+    sets.has_room(own + since / count) || has_all_closely(here, own, first)
+}
+
+/// The same by the lines that were touched since, each once.
+fn has_all_closely(here: &Here<'_>, own: f64, first: f64) -> bool {
+    let &Here { place, sets, count, recency, .. } = here;
+    let there = f64::from(place.there);
     let span = place.newest - place.oldest;
     let is_clear = |part: f64| {
         let others = recency.since(place.oldest + span * part) - there * (1.0 - part);
@@ -132,7 +136,7 @@ pub(super) fn has_all(here: &Here<'_>, asked: &Asked) -> bool {
     if span <= there * 1.000_001 {
         return is_clear(0.0);
     }
-    let part = asked.first / there;
+    let part = first / there;
     PARTS.iter().all(|place| is_clear(place * part))
 }
 

@@ -1,6 +1,7 @@
 //! What working sets of one profile have in common: blocks, what a thread finds that is alone, what a walk costs.
 
 use super::Footprint;
+use super::hits::HitPrice;
 use super::level::{Alone, Reuse};
 use super::machine::PAGES;
 use super::profile::{Blocks, Order, Pattern, Profile};
@@ -18,6 +19,8 @@ pub(super) struct Kind {
     pub is_stream: bool,
     /// They go past all TLBs.
     pub is_physical: bool,
+    /// What a run that missed nothing cost the last time.
+    pub hits: HitPrice,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -43,6 +46,7 @@ impl Footprint {
             is_write: profile.is_write,
             is_stream: !profile.is_scattered && matches!(profile.pattern, Pattern::Sequential | Pattern::Strided(_)),
             is_physical: profile.is_physical,
+            hits: HitPrice::default(),
         };
         self.kinds.push(kind);
         let place = u32::try_from(self.kinds.len() - 1).expect("fewer than 2^32 kinds");

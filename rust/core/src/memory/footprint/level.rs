@@ -100,15 +100,18 @@ pub(super) fn settle(answer: &Answer, reuse: &Reuse, place: &mut Place, recency:
     if answer.touched <= 0.0 {
         return;
     }
-    let span = place.newest - place.oldest;
     let was_empty = place.there <= 0.0;
-    let is_drawn = matches!(reuse.order, Order::Drawn(_));
-    let part = match is_drawn {
-        true => 1.0,
-        false => answer.touched_again / f64::from(place.there).max(1e-9),
+    let is_drawn = reuse.order_is_drawn();
+    if !is_drawn && answer.came == 0.0 && !was_empty {
+        settle_hits(answer.touched, blocks, place, recency);
+        return;
+    }
+    let to = match is_drawn {
+        true => place.newest,
+        false => place.until(answer.touched_again),
     };
     if answer.touched_again > 0.0 {
-        recency.take(place.oldest, place.oldest + span * part, answer.touched_again);
+        recency.take(place.oldest, to, answer.touched_again);
     }
     let before = recency.clock();
     recency.touch(answer.touched);
@@ -121,12 +124,35 @@ pub(super) fn settle(answer: &Answer, reuse: &Reuse, place: &mut Place, recency:
     } else if is_drawn {
         // `came` is the number of draws.
         let passes = answer.came / blocks;
-        place.oldest = if passes >= 1.0 { before } else { place.oldest + span * passes };
-    } else if answer.touched >= blocks * 0.999_999 {
-        place.oldest = now - blocks;
+        place.oldest = if passes >= 1.0 { before } else { place.oldest + (place.newest - place.oldest) * passes };
     } else {
-        place.oldest += span * part;
+        place.oldest = oldest_after(answer.touched, blocks, to, now);
     }
     place.newest = now;
     place.there = there;
+}
+
+/// Puts down that so many blocks of a cycle were touched again, and no new ones.
+#[inline]
+pub(super) fn settle_hits(touched: f64, blocks: f64, place: &mut Place, recency: &mut Recency) {
+    let to = place.until(touched);
+    recency.take(place.oldest, to, touched);
+    recency.touch(touched);
+    place.newest = recency.clock();
+    place.oldest = oldest_after(touched, blocks, to, place.newest);
+}
+
+/// When the block of a cycle was touched that was touched longest ago, after those up to a moment were touched again.
+#[inline]
+fn oldest_after(touched: f64, blocks: f64, until: f64, now: f64) -> f64 {
+    if touched >= blocks * 0.999_999 { now - blocks } else { until }
+}
+
+impl Place {
+    /// Up to when blocks of a cycle were touched that are touched again, so many of them.
+    #[inline]
+    fn until(&self, again: f64) -> f64 {
+        let there = f64::from(self.there);
+        if again >= there { self.newest } else { self.oldest + (self.newest - self.oldest) * (again / there) }
+    }
 }

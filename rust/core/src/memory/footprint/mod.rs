@@ -217,7 +217,12 @@ impl Footprint {
 
     #[inline]
     fn row(&self, cpu: usize, set: SetId, level: usize) -> usize {
-        let WorkingSet { row, is_shared, .. } = self.sets[set.0 as usize];
+        self.row_of(cpu, &self.sets[set.0 as usize], level)
+    }
+
+    #[inline]
+    fn row_of(&self, cpu: usize, set: &WorkingSet, level: usize) -> usize {
+        let &WorkingSet { row, is_shared, .. } = set;
         let own_row = if is_shared && !self.machine.levels[level].is_shared { cpu } else { 0 };
         (row as usize + own_row) * self.machine.levels.len() + level
     }

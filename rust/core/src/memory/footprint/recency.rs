@@ -1,14 +1,17 @@
-//! In which order lines were touched at one cache or TLB, by groups: the stack of Mattson et al. (IBM Systems Journal
-//! 1970), a bounded number of buckets deep.
+//! In which order lines were touched at one cache or TLB: the stack of Mattson et al. (IBM Systems Journal 1970), by runs.
 //!
-//! Time is a count of lines touched. A bucket holds how many lines were touched last in a stretch of that time, so the
-//! lines that were touched since a moment, each once, are a sum over few buckets. What lies behind more lines than
-//! `reach` has left any cache and is dropped.
+//! Time is a count of lines touched. The lines that were touched since a moment, each once, are a sum over what was run since
+//! then. The last runs are told apart, since most lines are touched again soon; those before them are joined, about as
+//! many lines at a time. What lies behind more lines than `reach` has left any cache and is dropped.
 
-/// Buckets of one cache: a power of two.
-const BUCKETS: usize = 32;
+/// Runs that there is room for, and how many at most are left when it was used up.
+const ROOM: usize = 48;
+const LEFT: usize = 32;
 
-/// Buckets that what a cache holds is cut into.
+/// Runs that are never joined.
+const YOUNG: usize = 8;
+
+/// Joined runs that what a cache holds is cut into.
 const GRAINS: f64 = 8.0;
 
 /// Lines that are none.
@@ -19,19 +22,18 @@ const SPECK: f64 = 1e-6;
 pub(super) struct Recency {
     /// Lines touched so far.
     clock: f64,
-    /// Where the oldest bucket begins: what was touched before is gone.
+    /// What was touched before is gone.
     start: f64,
-    /// Lines of one bucket, unless one touch brings more.
+    /// Most lines of joined runs.
     grain: f64,
     reach: f64,
-    total: f64,
-    first: usize,
+    /// Lines that were touched again and are still counted where they were before.
+    owed: f64,
     count: usize,
-    /// A bit for each bucket that has lines: walks pass over the others.
-    filled: u32,
-    // The clock at the end of each bucket, and the lines whose last touch lies in it.
-    ends: [f64; BUCKETS],
-    lines: [f64; BUCKETS],
+    // The runs, the oldest first: between which moments lines were touched, and how many of them not since.
+    begins: [f64; ROOM],
+    ends: [f64; ROOM],
+    lines: [f64; ROOM],
 }
 
 impl Recency {
@@ -42,16 +44,16 @@ impl Recency {
             start: 0.0,
             grain: capacity / GRAINS,
             reach,
-            total: 0.0,
-            first: 0,
-            count: 1,
-            filled: 0,
-            ends: [0.0; BUCKETS],
-            lines: [0.0; BUCKETS],
+            owed: 0.0,
+            count: 0,
+            begins: [0.0; ROOM],
+            ends: [0.0; ROOM],
+            lines: [0.0; ROOM],
         }
     }
 
     /// The time, in lines touched.
+    #[inline]
     pub fn clock(&self) -> f64 {
         self.clock
     }
@@ -68,59 +70,53 @@ impl Recency {
         if mark < self.start {
             return f64::INFINITY;
         }
-        let mut sum = 0.0;
-        let mut left = self.filled_places();
-        while let Some(place) = left.checked_ilog2() {
-            left ^= 1 << place;
-            let (bucket, begin) = self.stretch(place as usize);
-            if begin <= mark {
-                let (end, length) = (self.ends[bucket], self.ends[bucket] - begin);
-                return if mark < end { sum + self.lines[bucket] * ((end - mark) / length) } else { sum };
-            }
-            sum += self.lines[bucket];
+        match self.begins[..self.count].iter().rposition(|&begin| begin <= mark) {
+            Some(run) => self.between(run, mark, self.clock) + sum(&self.lines[run + 1..self.count]),
+            None => sum(&self.lines[..self.count]),
         }
-        sum
     }
 
-    /// Takes out lines whose last touch was between `from` and `to`, since they are touched again.
+    /// Takes out so many of the lines whose last touch was between `from` and `to`, since they are touched again.
     #[inline]
     pub fn take(&mut self, from: f64, to: f64, lines: f64) {
-        if to <= self.start {
+        match self.begins[..self.count].iter().rposition(|&begin| begin < to) {
+            // As a rule they are of one run.
+            Some(run) if self.begins[run] <= from + SPECK => self.lose(run, lines),
+            Some(run) => self.take_from_many(run, from, to, lines),
+            None => {}
+        }
+    }
+
+    /// Of each run up to `last` its share in that stretch.
+    fn take_from_many(&mut self, last: usize, from: f64, to: f64, lines: f64) {
+        if from < self.start {
+            // Most of them are gone, and the others may be anywhere.
+            self.owed += lines * ((to - self.start) / (to - from)).max(0.0);
             return;
         }
-        let a_touch = lines / (to - from).max(f64::MIN_POSITIVE);
-        let mut left = self.filled_places();
-        while let Some(place) = left.checked_ilog2() {
-            left ^= 1 << place;
-            let (bucket, begin) = self.stretch(place as usize);
-            let end = self.ends[bucket];
-            let overlap = if end < to { end } else { to } - if begin > from { begin } else { from };
-            if overlap > 0.0 {
-                let (there, asked) = (self.lines[bucket], a_touch * overlap);
-                let taken = if asked < there { asked } else { there };
-                self.lines[bucket] = there - taken;
-                self.total -= taken;
-                self.mark(bucket);
-            }
-            if begin <= from {
-                break;
-            }
-        }
+        let first = self.ends[..last].iter().rposition(|&end| end <= from).map_or(0, |before| before + 1);
+        let at_first = self.between(first, from, to);
+        let at_last = if last > first { self.between(last, from, to) } else { 0.0 };
+        let whole = first + 1..last.max(first + 1);
+        let inside = at_first + sum(&self.lines[whole.clone()]) + at_last;
+        let share = if lines < inside { lines / inside } else { 1.0 };
+        self.lose(first, at_first * share);
+        self.lose(last, at_last * share);
+        let left = 1.0 - share;
+        self.lines[whole].iter_mut().for_each(|lines| *lines *= left);
     }
 
     /// Lines are touched: new ones, or such as were taken out before.
     #[inline]
     pub fn touch(&mut self, lines: f64) {
-        let mut newest = self.newest();
-        if self.lines[newest] + lines > self.grain && self.lines[newest] > 0.0 {
-            self.push();
-            newest = self.newest();
+        if self.count == ROOM {
+            self.make_room();
         }
+        self.begins[self.count] = self.clock;
         self.clock += lines;
-        self.ends[newest] = self.clock;
-        self.lines[newest] += lines;
-        self.total += lines;
-        self.mark(newest);
+        self.ends[self.count] = self.clock;
+        self.lines[self.count] = lines;
+        self.count += 1;
     }
 
     /// Everything is gone.
@@ -128,119 +124,83 @@ impl Recency {
         // A moment passes, so that marks of now are gone as well.
         self.clock += 1.0;
         self.start = self.clock;
-        self.total = 0.0;
-        self.first = 0;
-        self.count = 1;
-        self.ends[0] = self.clock;
-        self.lines[0] = 0.0;
-        self.filled = 0;
+        self.owed = 0.0;
+        self.count = 0;
     }
 
-    /// Notes whether a bucket has lines.
+    /// Lines of a run that were touched between two moments.
     #[inline]
-    fn mark(&mut self, bucket: usize) {
-        let bit = 1 << bucket;
-        self.filled = if self.lines[bucket] > 0.0 { self.filled | bit } else { self.filled & !bit };
-    }
-
-    /// A bit for each place, from the oldest bucket on, that has lines.
-    #[inline]
-    fn filled_places(&self) -> u32 {
-        #[allow(clippy::cast_possible_truncation, reason = "fewer than 32")]
-        self.filled.rotate_right(self.first as u32)
-    }
-
-    /// The bucket of a place, and where it begins.
-    #[inline]
-    fn stretch(&self, place: usize) -> (usize, f64) {
-        let bucket = self.bucket(place);
-        (bucket, if place == 0 { self.start } else { self.ends[bucket.wrapping_sub(1) % BUCKETS] })
-    }
-
-    fn bucket(&self, place: usize) -> usize {
-        (self.first + place) % BUCKETS
-    }
-
-    #[inline]
-    fn newest(&self) -> usize {
-        (self.first + self.count - 1) % BUCKETS
-    }
-
-    /// Begins a bucket.
-    #[inline]
-    fn push(&mut self) {
-        while self.count > 1 && (self.total - self.lines[self.first] > self.reach || self.lines[self.first] <= SPECK) {
-            self.total -= self.lines[self.first];
-            self.start = self.ends[self.first];
-            self.filled &= !(1 << self.first);
-            self.first = (self.first + 1) % BUCKETS;
-            self.count -= 1;
+    fn between(&self, run: usize, from: f64, to: f64) -> f64 {
+        let (begin, end, lines) = (self.begins[run], self.ends[run], self.lines[run]);
+        if begin >= from && end <= to {
+            return lines;
         }
-        if self.count == BUCKETS {
-            self.merge();
-        }
-        self.count += 1;
-        let newest = self.newest();
-        self.ends[newest] = self.clock;
-        self.lines[newest] = 0.0;
-        self.filled &= !(1 << newest);
+        let overlap = if end < to { end } else { to } - if begin > from { begin } else { from };
+        if overlap > 0.0 { lines * (overlap / (end - begin)) } else { 0.0 }
     }
 
-    /// Joins the two neighbours that hold the fewest lines.
-    fn merge(&mut self) {
-        let least = self.least_pair();
-        let (kept, joined) = (self.bucket(least), self.bucket(least + 1));
-        let lines = self.lines[kept] + self.lines[joined];
-        if least < self.count / 2 {
-            // Those before them move up.
-            self.lines[joined] = lines;
-            self.mark(joined);
-            for place in (0..least).rev() {
-                self.copy(place, place + 1);
+    #[inline]
+    fn lose(&mut self, run: usize, lines: f64) {
+        let left = self.lines[run] - lines;
+        self.lines[run] = if left > SPECK { left } else { 0.0 };
+    }
+
+    /// Drops runs of which nothing is left and those out of reach, and joins the older ones.
+    fn make_room(&mut self) {
+        let mut behind = sum(&self.lines);
+        if self.owed > 0.0 {
+            let left = (1.0 - self.owed / behind).max(0.0);
+            self.lines.iter_mut().for_each(|lines| *lines *= left);
+            (behind, self.owed) = (behind * left, 0.0);
+        }
+        let mut first = 0;
+        while behind - self.lines[first] > self.reach {
+            behind -= self.lines[first];
+            self.start = self.ends[first];
+            self.lines[first] = 0.0;
+            first += 1;
+        }
+        let mut grain = self.grain;
+        self.join(grain);
+        while self.count > LEFT {
+            grain *= 1.5;
+            self.join(grain);
+        }
+    }
+
+    /// Joins neighbours that have no more than so many lines together, but for the youngest.
+    fn join(&mut self, grain: f64) {
+        let old = self.count.saturating_sub(YOUNG);
+        let mut count = 0;
+        for run in 0..self.count {
+            let (begin, end, lines) = (self.begins[run], self.ends[run], self.lines[run]);
+            if lines <= SPECK {
+                continue;
             }
-            self.filled &= !(1 << self.first);
-            self.first = (self.first + 1) % BUCKETS;
-        } else {
-            self.lines[kept] = lines;
-            self.ends[kept] = self.ends[joined];
-            self.mark(kept);
-            for place in least + 1..self.count - 1 {
-                self.copy(place + 1, place);
-            }
-            self.filled &= !(1 << self.newest());
-        }
-        self.count -= 1;
-    }
-
-    /// The first of the neighbours that hold the fewest lines, where all buckets are in use.
-    fn least_pair(&self) -> usize {
-        let empty = !self.filled_places();
-        // The last one has none behind it.
-        let both_empty = empty & empty >> 1 & !(1 << (BUCKETS - 1));
-        if both_empty != 0 {
-            return both_empty.trailing_zeros() as usize;
-        }
-        let (newer, older) = self.lines.split_at(self.first);
-        let mut lines = [0.0; BUCKETS];
-        lines[..older.len()].copy_from_slice(older);
-        lines[older.len()..].copy_from_slice(newer);
-        let pairs: [f64; BUCKETS - 1] = std::array::from_fn(|place| lines[place] + lines[place + 1]);
-        let mut least = [f64::INFINITY; 4];
-        for four in pairs.chunks(4) {
-            for (least, &pair) in least.iter_mut().zip(four) {
-                *least = if pair < *least { pair } else { *least };
+            if count > 0 && run < old && self.lines[count - 1] + lines <= grain {
+                self.lines[count - 1] += lines;
+                self.ends[count - 1] = end;
+            } else {
+                (self.begins[count], self.ends[count], self.lines[count]) = (begin, end, lines);
+                count += 1;
             }
         }
-        let least = least.into_iter().fold(f64::INFINITY, f64::min);
-        pairs.iter().position(|&pair| pair == least).expect("one of them is the least")
+        self.count = count;
     }
+}
 
-    fn copy(&mut self, from: usize, to: usize) {
-        let (from, to) = (self.bucket(from), self.bucket(to));
-        self.lines[to] = self.lines[from];
-        self.ends[to] = self.ends[from];
-        self.mark(to);
+/// A sum, four at a time.
+#[inline]
+fn sum(lines: &[f64]) -> f64 {
+    let mut sums = [0.0; 4];
+    let fours = lines.chunks_exact(4);
+    let rest: f64 = fours.remainder().iter().sum();
+    for four in fours {
+        for (sum, lines) in sums.iter_mut().zip(four) {
+            *sum += lines;
+        }
     }
+    (sums[0] + sums[2]) + (sums[1] + sums[3]) + rest
 }
 
 #[cfg(test)]
@@ -288,6 +248,55 @@ mod tests {
             starts[round % 2] = Some(start);
         }
         assert!((recency.since(mark) - 24.0).abs() < 3.0, "{}", recency.since(mark));
+    }
+
+    #[test]
+    fn the_last_runs_are_told_apart() {
+        let mut recency = Recency::new(64.0, 192.0);
+        let marks = [3.0, 20.0, 1.0, 7.0].map(|lines| {
+            recency.touch(lines);
+            recency.clock()
+        });
+        assert_eq!(marks.map(|mark| recency.since(mark)), [28.0, 8.0, 7.0, 0.0]);
+        // The second run again: those before it are one place further, those after it count no line twice.
+        recency.take(3.0, 23.0, 20.0);
+        recency.touch(20.0);
+        assert_eq!(marks.map(|mark| recency.since(mark)), [28.0, 28.0, 27.0, 20.0]);
+        assert_eq!(recency.since(27.5), 23.5);
+    }
+
+    #[test]
+    fn runs_in_a_stretch_lose_in_proportion_to_their_lines() {
+        let mut recency = Recency::new(64.0, 192.0);
+        for lines in [10.0, 30.0, 10.0] {
+            recency.touch(lines);
+        }
+        recency.take(5.0, 45.0, 10.0);
+        let left = [5.0, 5.0 * 0.75, 30.0 * 0.75, 5.0 * 0.75, 5.0];
+        for (mark, place) in [(0.0, 0), (5.0, 1), (10.0, 2), (40.0, 3)] {
+            let expected: f64 = left[place..].iter().sum();
+            assert!((recency.since(mark) - expected).abs() < 1.5, "{mark}: {} {expected}", recency.since(mark));
+        }
+        let sum: f64 = left.iter().sum();
+        assert!((recency.since(0.0) - sum).abs() < 1e-9);
+    }
+
+    #[test]
+    fn what_may_be_anywhere_is_taken_from_all() {
+        let mut recency = Recency::new(64.0, 192.0);
+        for _ in 0..1000 {
+            recency.touch(3.0);
+        }
+        // A tenth of what there is, of lines that were touched up to now since long ago.
+        let now = recency.clock();
+        let (from, there) = (now - 1920.0, 192.0);
+        for _ in 0..500 {
+            recency.take(from, now, there / 10.0);
+        }
+        for _ in 0..60 {
+            recency.touch(1.0);
+        }
+        assert!(recency.since(now) <= 60.0 && recency.since(now - 1.0) < 61.5, "{}", recency.since(now - 1.0));
     }
 
     #[test]

@@ -43,7 +43,7 @@ pub(super) struct Sets {
     density: f64,
     points: usize,
     /// Up to so many points of own lines and of others' together nothing misses.
-    clear: usize,
+    clear: f64,
     /// Two values a point: lines of a pass that miss, and lines kept until it began.
     table: Vec<[f32; 2]>,
 }
@@ -75,7 +75,7 @@ impl Sets {
     /// Sets of `ways` lines under a policy.
     fn new(policy: ReplacementKind, ways: u32, spread: Spread) -> Self {
         if ways > WAYS_MAX {
-            return Self { ways: ways.into(), density: 0.0, points: 0, clear: 0, table: Vec::new() };
+            return Self { ways: ways.into(), density: 0.0, points: 0, clear: 0.0, table: Vec::new() };
         }
         let played = play::Played::new(policy, ways);
         let size = ways as usize;
@@ -93,16 +93,20 @@ impl Sets {
         let table: Vec<[f32; 2]> = table.into_iter().map(|pair| pair.map(|value| value as f32)).collect();
         let misses = |sum: usize| (0..=sum).any(|own| table[own * points + sum - own][0] != 0.0);
         let clear = (0..points).find(|&sum| misses(sum)).unwrap_or(points).saturating_sub(1);
-        Self { ways: ways.into(), density: density as f64, points, clear, table }
+        Self { ways: ways.into(), density: density as f64, points, clear: clear as f64, table }
     }
 
     /// Whether [`misses`](Self::misses) is 0.
     #[inline]
     pub fn is_clear(&self, own: f64, others: f64) -> bool {
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "far more lines than there are")]
-        let (i, j) = ((own * self.density) as usize, (others * self.density) as usize);
-        // The four points around.
-        i.saturating_add(j).saturating_add(2) <= self.clear || self.misses(own, others) == 0.0
+        self.has_room(own + others) || self.misses(own, others) == 0.0
+    }
+
+    /// Whether there is room for so many lines in sum, however they lie: then nothing misses, nor with fewer.
+    #[inline]
+    pub fn has_room(&self, lines: f64) -> bool {
+        // The points around are at most two further.
+        lines * self.density + 2.0 <= self.clear
     }
 
     /// Of `own` lines a set, those of the next pass that miss after `others` lines a set were touched.
@@ -133,7 +137,7 @@ impl Sets {
         let last = (self.points - 1) as f64;
         let (x, y) = ((own * self.density).min(last), (others * self.density).min(last));
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at most the points")]
-        let (i, j) = ((x as usize).min(self.points - 2), (y as usize).min(self.points - 2));
+        let (i, j) = ((x as u32 as usize).min(self.points - 2), (y as u32 as usize).min(self.points - 2));
         let (dx, dy) = (x - i as f64, y - j as f64);
         let low = i * self.points + j;
         let at = |place: usize| f64::from(self.table[place][which]);
