@@ -1,26 +1,24 @@
 //! From ops to code. All rules that an op has to keep are held here.
 
-use super::code::{
-    Address, Attributes, CallCode, ChildKind, Code, Instruction, LoadCode, Mmap, Range, ThreadCode, Time, TouchCode,
-};
-use super::distribution::Duration;
-use super::locks::LockUse;
-use super::op::{How, Op, Part, Serve, Thread, Touch};
-use super::pattern::Pattern;
-use super::sharing::{Access, Increment, ShareCode, Variable, VariableSpec};
+mod check;
+mod share;
+
+pub(super) use check::attributes;
+
+use check::{REGION_MAX, check_deadline, check_region, check_size, permissions_of, range};
+
 use crate::base::{ConfigError, Picos};
-use crate::memory::config::Size;
-use crate::vm::address_space::Permissions;
-use std::collections::{BTreeMap, HashMap};
+use crate::workload::code::{
+    Address, Attributes, CallCode, ChildKind, Code, Instruction, LoadCode, Mmap, ThreadCode, Time, TouchCode,
+};
+use crate::workload::distribution::Duration;
+use crate::workload::op::{How, Op, Part, Serve, Thread, Touch};
+use crate::workload::pattern::Pattern;
+use crate::workload::sharing::{Access, Increment};
+use std::collections::HashMap;
 
 /// Bodies within bodies.
 const DEPTH_MAX: usize = 32;
-
-/// The most tickets.
-const SHARE_MAX: u32 = 1 << 24;
-
-/// The most cpus of a machine.
-const CPUS_MAX: u32 = 64;
 
 /// What a pipe holds: 16 pages, as Linux' do.
 pub const PIPE_BYTES: u64 = 64 << 10;
@@ -28,25 +26,7 @@ pub const PIPE_BYTES: u64 = 64 << 10;
 /// The most that a task uses of stack: what Go's may grow to.
 const STACK_MAX: u64 = 1 << 30;
 
-/// The largest region: that of user space.
-const REGION_MAX: u64 = 1 << 47;
-
 impl Code {
-    /// Declares the shared variables of a scenario, before its programs are compiled.
-    ///
-    /// # Errors
-    /// The first name that is none, with its path.
-    pub fn declare(&mut self, variables: &BTreeMap<String, VariableSpec>) -> Result<(), ConfigError> {
-        for (name, spec) in variables {
-            let path = format!("variables.{name}");
-            check_region(&path, name)?;
-            let line = spec.line.as_ref().unwrap_or(name);
-            let line = named(&mut self.lines, line, &format!("{path}.line"))?;
-            self.variables.push(Variable { name: name.clone(), line, initial: spec.initial });
-        }
-        Ok(())
-    }
-
     /// Compiles a program that ends with the process. Returns where it begins.
     ///
     /// # Errors
@@ -346,30 +326,6 @@ impl Compiler<'_> {
         Ok(())
     }
 
-    /// A loop of taking a lock, an increment, and giving it back.
-    fn increment_under_lock(
-        &mut self,
-        variable: &String,
-        lock: &str,
-        times: u64,
-        work: Picos,
-        path: &str,
-    ) -> Result<(), ConfigError> {
-        let lock = self.lock(lock, path, |known| &mut known.plain)?;
-        let head = self.emit(Instruction::Loop { times, end: 0 });
-        let start = self.here();
-        self.emit(Instruction::Lock(lock));
-        self.share(Access::Increment(Increment::Plain), Some(variable), 1, Picos::ZERO, path)?;
-        self.emit(Instruction::Unlock(lock));
-        if work > Picos::ZERO {
-            self.emit(Instruction::Compute(Time::Fixed(work)));
-        }
-        self.emit(Instruction::Next { start });
-        let end = self.here();
-        self.code.instructions[head as usize] = Instruction::Loop { times, end };
-        Ok(())
-    }
-
     fn child(&mut self, kind: ChildKind, child: Option<&Vec<Op>>, path: &str, later: &mut Vec<Later>) -> Address {
         let at = self.emit(Instruction::Child(kind, None));
         if let Some(child) = child {
@@ -391,46 +347,6 @@ impl Compiler<'_> {
     }
 
     /// The index of a lock. `how` is where the first op of its sort is noted.
-    fn lock(
-        &mut self,
-        name: &str,
-        path: &str,
-        how: fn(&mut LockUse) -> &mut Option<String>,
-    ) -> Result<u32, ConfigError> {
-        let lock = self.known_lock(name, path)?;
-        how(&mut self.code.locks[lock as usize]).get_or_insert_with(|| path.to_owned());
-        Ok(lock)
-    }
-
-    fn known_lock(&mut self, name: &str, path: &str) -> Result<u32, ConfigError> {
-        check_region(&format!("{path}.lock"), name)?;
-        let locks = &mut self.code.locks;
-        let known = locks.iter().position(|known| known.name == name);
-        Ok(index(known.unwrap_or_else(|| {
-            locks.push(LockUse { name: name.to_owned(), ..LockUse::default() });
-            locks.len() - 1
-        })))
-    }
-
-    fn barrier(&mut self, name: &str, parties: u32, path: &str) -> Result<u32, ConfigError> {
-        check_region(&format!("{path}.barrier"), name)?;
-        if parties == 0 {
-            return Err(ConfigError::new(format!("{path}.parties"), "must be at least 1", parties));
-        }
-        let barriers = &mut self.code.barriers;
-        let known = barriers.iter().position(|(known, _)| known == name);
-        let place = known.unwrap_or_else(|| {
-            barriers.push((name.to_owned(), parties));
-            barriers.len() - 1
-        });
-        let expected = barriers[place].1;
-        if expected != parties {
-            let rule = format!("must be {expected}, as elsewhere for barrier {name}");
-            return Err(ConfigError::new(format!("{path}.parties"), rule, parties));
-        }
-        Ok(index(place))
-    }
-
     /// A loop over the requests of a load, with a task for each; behind it all of them are waited for.
     fn serve(&mut self, serve: &Serve, path: &str, later: &mut Vec<Later>) -> Result<Address, ConfigError> {
         serve.load.check(&format!("{path}.load"))?;
@@ -516,37 +432,6 @@ impl Compiler<'_> {
         Ok(self.emit(Instruction::Touch(touch)))
     }
 
-    fn share(
-        &mut self,
-        access: Access,
-        variable: Option<&String>,
-        times: u64,
-        work: Picos,
-        path: &str,
-    ) -> Result<Address, ConfigError> {
-        let variable = match variable {
-            Some(name) => self.variable(name, &format!("{path}.variable"))?,
-            None => 0,
-        };
-        self.code.shares.push(ShareCode { access, variable, times, is_atomic: false, work, path: path.to_owned() });
-        Ok(self.emit(Instruction::Share(index(self.code.shares.len() - 1))))
-    }
-
-    /// Says whether the access that was just emitted orders threads.
-    fn order(&mut self, is_atomic: bool) {
-        self.code.shares.last_mut().expect("an access was emitted").is_atomic = is_atomic;
-    }
-
-    /// The index of a variable. One that is not declared is made.
-    fn variable(&mut self, name: &str, path: &str) -> Result<u32, ConfigError> {
-        if let Some(known) = self.code.variables.iter().position(|known| known.name == name) {
-            return Ok(index(known));
-        }
-        let line = named(&mut self.code.lines, name, path)?;
-        self.code.variables.push(Variable { name: name.to_owned(), line, initial: 0 });
-        Ok(index(self.code.variables.len() - 1))
-    }
-
     fn emit(&mut self, instruction: Instruction) -> Address {
         let at = self.here();
         self.code.instructions.push(instruction);
@@ -570,74 +455,4 @@ fn named(names: &mut Vec<String>, name: &str, path: &str) -> Result<u32, ConfigE
         names.push(name.to_owned());
         names.len() - 1
     })))
-}
-
-/// Checks what a scheduler is to be told of a thread.
-///
-/// # Errors
-/// The first rule that is broken, with its path and the value.
-pub(super) fn attributes(
-    path: &str,
-    nice: Option<i32>,
-    tickets: Option<u32>,
-    priority: Option<u32>,
-    affinity: Option<&[u32]>,
-) -> Result<Attributes, ConfigError> {
-    if let Some(nice) = nice.filter(|nice| !(-20..=19).contains(nice)) {
-        return Err(ConfigError::new(format!("{path}.nice"), "must be -20 to 19", nice));
-    }
-    if let Some(tickets) = tickets.filter(|tickets| !(1..=SHARE_MAX).contains(tickets)) {
-        return Err(ConfigError::new(format!("{path}.tickets"), "must be 1 to 2^24", tickets));
-    }
-    let mut mask = 0;
-    for cpu in affinity.unwrap_or_default() {
-        if *cpu >= CPUS_MAX {
-            return Err(ConfigError::new(format!("{path}.affinity"), "must name cpus below 64", cpu));
-        }
-        mask |= 1_u64 << cpu;
-    }
-    if affinity.is_some() && mask == 0 {
-        return Err(ConfigError::new(format!("{path}.affinity"), "must name at least one cpu", "[]"));
-    }
-    Ok(Attributes {
-        nice: nice.map(|nice| i8::try_from(nice).expect("a nice value")),
-        tickets,
-        priority,
-        affinity: affinity.map(|_| mask),
-    })
-}
-
-fn check_region(path: &str, name: &str) -> Result<(), ConfigError> {
-    if name.is_empty() || name.chars().count() > 64 || name.chars().any(char::is_control) {
-        let rule = "must have a name of 1 to 64 printable characters";
-        return Err(ConfigError::new(path, rule, format!("{name:?}")));
-    }
-    Ok(())
-}
-
-fn check_size(path: &str, size: Size) -> Result<(), ConfigError> {
-    if !(1..=REGION_MAX).contains(&size.bytes()) {
-        return Err(ConfigError::new(path, "must be 1B to 128TiB", size));
-    }
-    Ok(())
-}
-
-fn permissions_of(path: &str, text: &str) -> Result<Permissions, ConfigError> {
-    let wrong = || ConfigError::new(format!("{path}.permissions"), "must be made of the letters r, w, x and -", text);
-    Permissions::parse(text).ok_or_else(wrong)
-}
-
-fn range(path: &str, part: &Part) -> Result<Range, ConfigError> {
-    check_region(path, &part.region)?;
-    if let Some(size) = part.size {
-        check_size(&format!("{path}.size"), size)?;
-    }
-    Ok(Range { region: part.region.clone(), offset: part.offset.bytes(), size: part.size.map(Size::bytes) })
-}
-
-fn check_deadline(path: &str, time: Picos) -> Result<(), ConfigError> {
-    if time == Picos::ZERO {
-        return Err(ConfigError::new(path, "must be above 0", 0));
-    }
-    Ok(())
 }
