@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import runq
 from hypothesis import strategies as st
-from runq.simulate_result import Runtime
+from runq.simulate_parts import Runtime
 
 Op = dict[str, Any]
 Program = list[Op]

@@ -17,7 +17,8 @@ from runq.models import load as load_model
 from runq.replay import load_machine
 from runq.scenario import Scenario
 from runq.simulate import load_scenario, scenario_name, simulate, with_model
-from runq.simulate_result import Latency, SimulateResult
+from runq.simulate_parts import Latency
+from runq.simulate_result import SimulateResult
 from runq.sweeps import Interval, interval
 
 __all__ = ["COMPARED", "Comparison", "ModelRow", "chosen_machine", "compare", "compared_scenario", "row_of"]

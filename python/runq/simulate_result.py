@@ -20,11 +20,7 @@ from runq.simulate_parts import (
     Measure,
     Memory,
     Misses,
-    Pollution,
-    Race,
     Races,
-    RaceSide,
-    Reload,
     Runtime,
     Scheduling,
     Stuck,
@@ -33,30 +29,7 @@ from runq.simulate_parts import (
 )
 from runq.threads import Threads
 
-__all__ = [
-    "Channel",
-    "DependencyCalls",
-    "Fork",
-    "Latency",
-    "Load",
-    "Lock",
-    "LogLine",
-    "Measure",
-    "Memory",
-    "Misses",
-    "Pollution",
-    "Race",
-    "RaceSide",
-    "Races",
-    "Reload",
-    "Runtime",
-    "Scheduling",
-    "SimulateResult",
-    "Stuck",
-    "TaskPlace",
-    "Waits",
-    "processes_text",
-]
+__all__ = ["SimulateResult", "options_json", "processes_at", "processes_text", "result_of", "tasks_at", "tasks_text"]
 
 # Threads up to which `to_dict` lists all of them.
 _THREADS_LISTED = 1_000

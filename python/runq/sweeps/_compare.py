@@ -14,7 +14,8 @@ from runq._compare import COMPARED, ModelRow, chosen_machine, row_of
 from runq.errors import ConfigError
 from runq.models import Model, plain
 from runq.models import load as load_model
-from runq.simulate_result import Latency, Load, LogLine, Memory, Misses, Runtime, Scheduling, SimulateResult, Stuck
+from runq.simulate_parts import Latency, Load, LogLine, Memory, Misses, Runtime, Scheduling, Stuck
+from runq.simulate_result import SimulateResult
 from runq.sweeps import _simulate
 from runq.sweeps._metrics import matches
 from runq.sweeps._native import NativeJob, native_job
