@@ -359,18 +359,22 @@ impl Run {
     /// The busy cpu that something happens on first, and what it has to know of the others. One that computes does so up to
     /// its end; any other goes on now.
     fn next_cpu(&self) -> Option<First> {
-        let mut first: Option<First> = None;
-        for (index, cpu) in self.cpus.iter().enumerate().filter(|(_, cpu)| cpu.running.is_some()) {
+        let mut is_any = false;
+        let mut first = First { cpu: 0, time: Picos::NEVER, below: Picos::NEVER, above: Picos::NEVER };
+        for (index, cpu) in self.cpus.iter().enumerate() {
+            is_any |= cpu.running.is_some();
             let time = self.next_on(cpu);
-            match &mut first {
-                Some(first) if first.time <= time => first.above = first.above.min(time),
-                first => {
-                    let below = first.map_or(Picos::NEVER, |first| first.time.min(first.below).min(first.above));
-                    *first = Some(First { cpu: index, time, below, above: Picos::NEVER });
-                }
-            }
+            // Which one is first cannot be foreseen: no branches.
+            let is_first = time < first.time;
+            let others = first.time.min(first.below).min(first.above);
+            first = First {
+                cpu: if is_first { index } else { first.cpu },
+                time: first.time.min(time),
+                below: if is_first { others } else { first.below },
+                above: if is_first { Picos::NEVER } else { first.above.min(time) },
+            };
         }
-        first
+        is_any.then_some(first)
     }
 
     pub(super) fn next_on(&self, cpu: &Cpu) -> Picos {

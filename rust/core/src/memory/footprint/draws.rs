@@ -26,6 +26,8 @@ pub(super) struct Class {
 #[derive(Clone, Debug)]
 pub(super) struct Draws {
     table: Vec<[f64; 2]>,
+    /// For each eighth of a power of two of D, from the first point's on: the first point that reaches it.
+    reached: Vec<u16>,
 }
 
 impl Draws {
@@ -43,7 +45,13 @@ impl Draws {
             }
             [touched / units, untouched / weights]
         };
-        Self { table: (0..=POINTS).map(point).collect() }
+        let table: Vec<[f64; 2]> = (0..=POINTS).map(point).collect();
+        let steps = step_of(table[0][0])..=step_of(1.0) + 1;
+        let reached = steps.map(|step| {
+            let share = f64::from_bits(step << STEP_SHIFT);
+            u16::try_from(table.partition_point(|point| point[0] < share)).expect("few points")
+        });
+        Self { reached: reached.collect(), table }
     }
 
     /// The share of units that draws touch, `t` by the number of units, and the odds that a draw finds one untouched for so
@@ -75,11 +83,22 @@ impl Draws {
         if share >= self.table[POINTS][0].min(1.0 - 1e-9) {
             return f64::INFINITY;
         }
-        let high = self.table.partition_point(|point| point[0] < share);
+        let step = usize::try_from(step_of(share) - step_of(self.table[0][0])).expect("few steps");
+        let (from, to) = (usize::from(self.reached[step]), usize::from(self.reached[step + 1]));
+        let high = from + self.table[from..to].partition_point(|point| point[0] < share);
         let (low, high) = (high - 1, high);
         let (from, to) = (self.table[low][0], self.table[high][0]);
         time(low) + (time(high) - time(low)) * ((share - from) / (to - from))
     }
+}
+
+/// Bits of a number below its power of two and the eighth of it.
+const STEP_SHIFT: u32 = 52 - 3;
+
+/// The eighth of a power of two that a positive number lies in.
+#[inline]
+fn step_of(number: f64) -> u64 {
+    number.to_bits() >> STEP_SHIFT
 }
 
 /// The time of a point.
@@ -105,6 +124,20 @@ mod tests {
         }
         assert!(draws.time_of(1.0).is_infinite());
         assert_eq!(draws.at(0.0), [0.0, 1.0 - 0.0f64.max(1.0 - draws.at(0.0)[1])]);
+    }
+
+    #[test]
+    fn shares_are_found_as_by_a_search_through_all_points() {
+        let draws = Draws::new(&[Class { count: 10.0, weight: 50.0 }, Class { count: 990.0, weight: 0.5 }]);
+        let shares = (1..4000).map(|place| f64::from(place) / 4000.0);
+        for share in
+            shares.chain(draws.table[1..POINTS].iter().map(|point| point[0])).filter(|&share| share < 1.0 - 1e-9)
+        {
+            let high = draws.table.partition_point(|point| point[0] < share);
+            let (from, to) = (draws.table[high - 1][0], draws.table[high][0]);
+            let expected = time(high - 1) + (time(high) - time(high - 1)) * ((share - from) / (to - from));
+            assert_eq!(draws.time_of(share), expected, "{share}");
+        }
     }
 
     #[test]
