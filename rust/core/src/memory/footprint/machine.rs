@@ -147,7 +147,7 @@ impl Machine {
         self.levels.push(Level { count, sets, latency, is_shared, first: recencies.len() });
         let capacity = count * f64::from(shape.1);
         let copies = if is_shared { 1 } else { self.cpus };
-        recencies.extend((0..copies).map(|_| Recency::new(capacity, REACH * capacity)));
+        recencies.extend((0..copies).map(|_| Recency::new(capacity, REACH * capacity, is_shared && self.cpus > 1)));
     }
 
     /// The place of the order of touches of a cpu at a level.

@@ -26,6 +26,8 @@ pub(super) struct Recency {
     start: f64,
     /// Most lines of joined runs.
     grain: f64,
+    /// Most lines of runs that are joined at once.
+    at_once: f64,
     reach: f64,
     /// Lines that were touched again and are still counted where they were before.
     owed: f64,
@@ -37,12 +39,15 @@ pub(super) struct Recency {
 }
 
 impl Recency {
-    /// For a cache of so many lines; nothing was touched. Lines behind `reach` others need not be told apart.
-    pub fn new(capacity: f64, reach: f64) -> Self {
+    /// For a cache of so many lines; nothing was touched. Lines behind `reach` others need not be told apart. Runs of
+    /// cpus that share it, which happen at the same time, are joined at once.
+    pub fn new(capacity: f64, reach: f64, is_shared: bool) -> Self {
+        let grain = capacity / GRAINS;
         Self {
             clock: 0.0,
             start: 0.0,
-            grain: capacity / GRAINS,
+            grain,
+            at_once: if is_shared { grain } else { 0.0 },
             reach,
             owed: 0.0,
             count: 0,
@@ -109,11 +114,19 @@ impl Recency {
     /// Lines are touched: new ones, or such as were taken out before.
     #[inline]
     pub fn touch(&mut self, lines: f64) {
+        let begin = self.clock;
+        self.clock += lines;
+        if let Some(last) = self.count.checked_sub(1)
+            && self.lines[last] + lines <= self.at_once
+        {
+            self.lines[last] += lines;
+            self.ends[last] = self.clock;
+            return;
+        }
         if self.count == ROOM {
             self.make_room();
         }
-        self.begins[self.count] = self.clock;
-        self.clock += lines;
+        self.begins[self.count] = begin;
         self.ends[self.count] = self.clock;
         self.lines[self.count] = lines;
         self.count += 1;
@@ -209,7 +222,7 @@ mod tests {
 
     #[test]
     fn lines_touched_again_count_once() {
-        let mut recency = Recency::new(64.0, 192.0);
+        let mut recency = Recency::new(64.0, 192.0, false);
         recency.touch(10.0);
         let mark = recency.clock();
         recency.touch(20.0);
@@ -223,7 +236,7 @@ mod tests {
 
     #[test]
     fn what_lies_behind_more_lines_than_the_reach_is_gone() {
-        let mut recency = Recency::new(64.0, 192.0);
+        let mut recency = Recency::new(64.0, 192.0, false);
         recency.touch(1.0);
         let mark = recency.clock();
         for _ in 0..1000 {
@@ -235,7 +248,7 @@ mod tests {
 
     #[test]
     fn two_that_alternate_do_not_drive_out_a_third() {
-        let mut recency = Recency::new(64.0, 192.0);
+        let mut recency = Recency::new(64.0, 192.0, false);
         recency.touch(10.0);
         let mark = recency.clock();
         let mut starts = [None; 2];
@@ -252,7 +265,7 @@ mod tests {
 
     #[test]
     fn the_last_runs_are_told_apart() {
-        let mut recency = Recency::new(64.0, 192.0);
+        let mut recency = Recency::new(64.0, 192.0, false);
         let marks = [3.0, 20.0, 1.0, 7.0].map(|lines| {
             recency.touch(lines);
             recency.clock()
@@ -266,8 +279,19 @@ mod tests {
     }
 
     #[test]
+    fn runs_of_cpus_that_share_a_cache_are_joined() {
+        let mut recency = Recency::new(64.0, 192.0, true);
+        for lines in [2.0, 4.0, 2.0, 1.0] {
+            recency.touch(lines);
+        }
+        // An eighth of the cache is one run: which of its lines came first is not told.
+        recency.take(2.0, 6.0, 4.0);
+        assert_eq!((recency.since(0.0), recency.since(4.0), recency.since(8.0)), (5.0, 3.0, 1.0));
+    }
+
+    #[test]
     fn runs_in_a_stretch_lose_in_proportion_to_their_lines() {
-        let mut recency = Recency::new(64.0, 192.0);
+        let mut recency = Recency::new(64.0, 192.0, false);
         for lines in [10.0, 30.0, 10.0] {
             recency.touch(lines);
         }
@@ -283,7 +307,7 @@ mod tests {
 
     #[test]
     fn what_may_be_anywhere_is_taken_from_all() {
-        let mut recency = Recency::new(64.0, 192.0);
+        let mut recency = Recency::new(64.0, 192.0, false);
         for _ in 0..1000 {
             recency.touch(3.0);
         }
@@ -301,7 +325,7 @@ mod tests {
 
     #[test]
     fn clearing_forgets_all() {
-        let mut recency = Recency::new(64.0, 192.0);
+        let mut recency = Recency::new(64.0, 192.0, false);
         recency.touch(10.0);
         let mark = recency.clock();
         recency.clear();
