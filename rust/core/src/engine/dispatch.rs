@@ -183,6 +183,7 @@ impl Run {
 
     fn vacate(&mut self, cpu: usize) -> Tid {
         self.book(cpu);
+        self.turns.change(cpu);
         let state = &mut self.cpus[cpu];
         state.must_switch = false;
         state.is_signalled = false;

@@ -43,6 +43,7 @@ mod tasks;
 mod tests;
 mod threads;
 mod touch;
+mod turns;
 mod words;
 
 pub use error::RunError;

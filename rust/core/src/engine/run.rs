@@ -20,6 +20,7 @@ use super::sync::{Named, Semaphore};
 use super::task::{Alarm, Task, Wait};
 use super::tasks::Runtime;
 use super::threads::Group;
+use super::turns::{First, Turns};
 use super::words::Words;
 use crate::base::{ConfigError, Picos};
 use crate::kernel::{Account, INIT, Kernel, KernelError, KernelOptions, Pid, Share, State, Thread, Tid};
@@ -48,16 +49,6 @@ struct Start {
     time: Picos,
     index: usize,
     copies: u32,
-}
-
-/// The busy cpu that something happens on first.
-#[derive(Clone, Copy, Debug)]
-struct First {
-    cpu: usize,
-    time: Picos,
-    /// When something happens first on those of lower numbers, and on those of higher ones.
-    below: Picos,
-    above: Picos,
 }
 
 /// A scenario that runs.
@@ -134,7 +125,9 @@ pub struct Run {
     /// An access that hits the first cache.
     pub(super) hit: Picos,
     /// The cpu that runs, which the caller's limits may have stopped on its way.
-    interrupted: Option<usize>,
+    pub(super) interrupted: Option<usize>,
+    /// Whose turn it is next.
+    pub(super) turns: Turns,
     /// Up to when it may run without looking at others: what it does to them may bring that nearer.
     pub(super) horizon: Picos,
     /// Before when no other cpu can do anything: up to then it is the first everywhere.
@@ -249,6 +242,7 @@ impl Run {
             ended_runtime: None,
             has_tasks,
             interrupted: None,
+            turns: Turns::new(machine.cpus as usize),
             horizon: Picos::NEVER,
             turn: Picos::NEVER,
             is_over: false,
@@ -356,51 +350,14 @@ impl Run {
         }
     }
 
-    /// The busy cpu that something happens on first, and what it has to know of the others. One that computes does so up to
-    /// its end; any other goes on now.
-    fn next_cpu(&self) -> Option<First> {
-        let mut is_any = false;
-        let mut first = First { cpu: 0, time: Picos::NEVER, below: Picos::NEVER, above: Picos::NEVER };
-        for (index, cpu) in self.cpus.iter().enumerate() {
-            is_any |= cpu.running.is_some();
-            let time = self.next_on(cpu);
-            // Which one is first cannot be foreseen: no branches.
-            let is_first = time < first.time;
-            let others = first.time.min(first.below).min(first.above);
-            first = First {
-                cpu: if is_first { index } else { first.cpu },
-                time: first.time.min(time),
-                below: if is_first { others } else { first.below },
-                above: if is_first { Picos::NEVER } else { first.above.min(time) },
-            };
-        }
-        is_any.then_some(first)
-    }
-
-    pub(super) fn next_on(&self, cpu: &Cpu) -> Picos {
-        let Some(tid) = cpu.executed() else { return Picos::NEVER };
-        let left = self.tasks[tid.index()].left;
-        (cpu.now + left).min(cpu.stop()).max(cpu.now)
-    }
-
     /// Up to when a cpu may run without looking at anything else.
     fn horizon_of(&self, first: &First, event: Option<Picos>) -> Picos {
         let ahead = first.below.min(first.above) + self.window();
         ahead.min(event.unwrap_or(Picos::NEVER)).max(self.cpus[first.cpu].now + Picos(1))
     }
 
-    fn window(&self) -> Picos {
+    pub(super) fn window(&self) -> Picos {
         if self.footprints.is_some() { WINDOW_FOOTPRINT } else { WINDOW }
-    }
-
-    /// Something has changed on a cpu: who runs elsewhere at the moment must not run far ahead of it.
-    pub(super) fn come_nearer(&mut self, cpu: usize) {
-        if self.interrupted.is_some_and(|running| running != cpu) {
-            self.horizon = self.horizon.min(self.next_on(&self.cpus[cpu]) + self.window());
-        }
-        if let Some(running) = self.interrupted.filter(|&running| running != cpu) {
-            self.turn = self.turn.min(self.next_on(&self.cpus[cpu]) + tie(running, cpu));
-        }
     }
 
     /// When the next thing happens by itself.
@@ -475,6 +432,7 @@ impl Run {
     /// Runs what a cpu has up to its horizon, or until it blocks, ends or has to make room. Where the caller's limits come
     /// first it goes on from there the next time, so that they change nothing.
     fn run_cpu(&mut self, cpu: usize, limit: Limit) -> Result<(), RunError> {
+        self.turns.change(cpu);
         let Some(tid) = self.cpus[cpu].running else {
             // Another cpu ended it, and there is nobody else.
             self.interrupted = None;
@@ -576,9 +534,4 @@ impl Run {
             self.charge(cpu);
         }
     }
-}
-
-/// What a cpu may be later than another and still be the first.
-fn tie(cpu: usize, other: usize) -> Picos {
-    Picos(u64::from(cpu < other))
 }

@@ -36,6 +36,7 @@ impl Run {
         for other in self.kernel.take_interrupted() {
             self.catch_up(other, self.cpus[cpu].now);
             self.cpus[other].spend(&Ledger::of(Account::Interrupt, receive));
+            self.turns.change(other);
         }
     }
 

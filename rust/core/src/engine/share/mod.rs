@@ -93,6 +93,7 @@ impl Run {
                 break;
             }
             self.horizon = end;
+            self.turns.change(next);
             match self.share_in_turn(code, next, tid, *index, limit) {
                 Turn::Passed => continue,
                 Turn::Stopped => {}
