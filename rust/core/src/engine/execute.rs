@@ -50,8 +50,12 @@ impl Run {
     pub(super) fn execute(&mut self, cpu: usize, tid: Tid, limit: Limit) -> Result<Ran, RunError> {
         let code = Arc::clone(&self.code);
         let counts = self.counts_operations(tid);
-        while self.cpus[cpu].now < self.reach(cpu, limit) && self.events < limit.events {
-            self.kernel.set_now(self.cpus[cpu].now);
+        loop {
+            let now = self.cpus[cpu].now;
+            if now >= self.reach(cpu, limit) || self.events >= limit.events {
+                return Ok(Ran::On);
+            }
+            self.kernel.set_now(now);
             self.kernel.set_caller(cpu);
             let instruction = &code.instructions[self.tasks[tid.index()].next as usize];
             if counts && !self.may_operate(tid, instruction) {
@@ -63,17 +67,15 @@ impl Run {
             if step == Step::Leave || !self.threads[tid.index()].is_alive() {
                 return Ok(Ran::Ended);
             }
-            if step != Step::Again {
-                self.tasks[tid.index()].next += 1;
-            }
-            if self.tasks[tid.index()].waits != Wait::Nothing {
+            let task = &mut self.tasks[tid.index()];
+            task.next += u32::from(step != Step::Again);
+            if !matches!(task.waits, Wait::Nothing) {
                 return Ok(Ran::Waits);
             }
             if step == Step::Yield {
                 return Ok(Ran::Yields);
             }
         }
-        Ok(Ran::On)
     }
 
     /// Up to when a cpu may go on: others, the caller, the timer and the end of its slice say so.
@@ -81,6 +83,7 @@ impl Run {
         self.horizon.min(limit.until).min(self.cpus[cpu].stop())
     }
 
+    #[inline(always)]
     fn instruction(
         &mut self,
         cpu: usize,
@@ -152,7 +155,7 @@ impl Run {
                 let mapped = self.kernel.mmap(pid, &call);
                 if let Some(address) = self.outcome(cpu, pid, mapped)? {
                     let size = map.size.next_multiple_of(4096);
-                    self.regions.entry(pid).or_default().insert(map.region.clone(), (address, size));
+                    self.regions.add(pid, &map.region, (address, size));
                 }
             }
             Instruction::Munmap(range) => {
@@ -174,7 +177,7 @@ impl Run {
                 let done = self.kernel.brk(pid, *size);
                 if let Some(end) = self.outcome(cpu, pid, done)? {
                     let size = size.next_multiple_of(4096);
-                    self.regions.entry(pid).or_default().insert("heap".into(), (end - size, size));
+                    self.regions.add(pid, "heap", (end - size, size));
                 }
             }
             Instruction::Touch(index) => return self.touch(cpu, tid, code, *index, limit),
@@ -188,7 +191,7 @@ impl Run {
             Instruction::Exec(name, entry) => {
                 let done = self.kernel.exec(pid, name);
                 if self.outcome(cpu, pid, done)?.is_some() {
-                    self.regions.remove(&pid);
+                    self.regions.forget(pid);
                     self.end_runtime(pid);
                     self.end_others(cpu, tid);
                     self.tasks[tid.index()] = Task::new(*entry);
@@ -202,11 +205,7 @@ impl Run {
                     return Ok(Step::Again);
                 }
             }
-            Instruction::Exit(code) => {
-                self.events += self.kernel.resident_pages(pid) / ENTRIES_PER_EVENT;
-                let done = self.kernel.exit(pid, *code);
-                self.outcome(cpu, pid, done)?;
-            }
+            Instruction::Exit(code) => self.exit(cpu, pid, *code)?,
             Instruction::Finish if self.is_task(tid) && self.threads[tid.index()].maker != Tid::NONE => {
                 self.end_running(cpu, tid);
             }
@@ -214,7 +213,7 @@ impl Run {
                 self.cpus[cpu].pay(Account::Syscall, self.machine.kernel.syscall_ns);
                 self.end_running(cpu, tid);
             }
-            Instruction::Finish => return self.instruction(cpu, tid, code, &Instruction::Exit(0), limit),
+            Instruction::Finish => self.exit(cpu, pid, 0)?,
             Instruction::Wait { all } => return self.wait(cpu, tid, *all),
             Instruction::Kill => {
                 let children = self.kernel.process(pid).map(|process| process.children.clone()).unwrap_or_default();
@@ -267,6 +266,13 @@ impl Run {
             }
         }
         Ok(Step::Next)
+    }
+
+    fn exit(&mut self, cpu: usize, pid: Pid, code: i32) -> Result<(), RunError> {
+        self.events += self.kernel.resident_pages(pid) / ENTRIES_PER_EVENT;
+        let done = self.kernel.exit(pid, code);
+        self.outcome(cpu, pid, done)?;
+        Ok(())
     }
 
     /// A time of a program, drawn if it is not always the same.
@@ -394,9 +400,7 @@ impl Run {
         if kind == ChildKind::Vfork {
             self.wait_for_children(cpu, tid, Wait::Vfork);
         }
-        if let Some(regions) = self.regions.get(&pid).cloned() {
-            self.regions.insert(child, regions);
-        }
+        self.regions.inherit(pid, child);
         self.start_child(cpu, tid, child, task);
         Ok(Step::Next)
     }
@@ -472,7 +476,7 @@ impl Run {
 
     /// Address and size of a part of a region.
     pub(super) fn range(&mut self, pid: Pid, range: &Range) -> Result<(u64, u64), RunError> {
-        let known = self.regions.get(&pid).and_then(|regions| regions.get(&range.region)).copied();
+        let known = self.regions.get(pid, &range.region);
         let Some(found) = known.or_else(|| self.image_region(pid, &range.region)) else {
             return Err(self.problem(pid, format!("there is no region {}", range.region)));
         };

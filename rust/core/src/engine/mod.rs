@@ -31,6 +31,7 @@ mod ownership;
 mod prepare;
 mod queues;
 mod races;
+mod regions;
 mod result;
 mod run;
 mod settle;

@@ -16,6 +16,7 @@ use super::options::RunOptions;
 use super::prepare::{check_affinities, share, tasks_of};
 use super::queues::Queues;
 use super::races::Races;
+use super::regions::Regions;
 use super::sync::{Named, Semaphore};
 use super::task::{Alarm, Task, Wait};
 use super::tasks::Runtime;
@@ -64,8 +65,8 @@ pub struct Run {
     pub(super) threads: Vec<Thread>,
     pub(super) tasks: Vec<Task>,
     pub(super) groups: BTreeMap<Pid, Group>,
-    /// By process: addresses and sizes of regions by the names that its program gives them.
-    pub(super) regions: BTreeMap<Pid, BTreeMap<String, (u64, u64)>>,
+    /// What programs call their memory.
+    pub(super) regions: Regions,
     /// Threads that wait for children of their process.
     pub(super) parents: BTreeMap<Pid, Vec<Tid>>,
     pub(super) named: BTreeMap<(Pid, u32), Named>,
@@ -102,7 +103,7 @@ pub struct Run {
     /// Dependencies, and who calls them.
     pub(super) calls: Calls,
     /// By who accepted it: a request that has no task yet, its load, and when it arrived.
-    pub(super) accepted: BTreeMap<Tid, (u32, Picos)>,
+    pub(super) accepted: NumberMap<Tid, (u32, Picos)>,
     /// Who answers requests, and of which load.
     pub(super) answering: NumberMap<Tid, u32>,
     /// The cpu of who makes a task at this moment.
@@ -215,7 +216,7 @@ impl Run {
             threads: Vec::new(),
             tasks: Vec::new(),
             groups: BTreeMap::new(),
-            regions: BTreeMap::new(),
+            regions: Regions::default(),
             parents: BTreeMap::new(),
             named: BTreeMap::new(),
             alive: 0,
@@ -233,7 +234,7 @@ impl Run {
             entries,
             loads,
             calls,
-            accepted: BTreeMap::new(),
+            accepted: NumberMap::default(),
             answering: NumberMap::default(),
             makes_task: None,
             tasks_made: 0,

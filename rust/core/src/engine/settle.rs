@@ -27,7 +27,7 @@ impl Run {
         for pid in self.kernel.take_ended() {
             self.end_runtime(pid);
             self.end_group(pid, cpu);
-            self.regions.remove(&pid);
+            self.regions.forget(pid);
         }
         for pid in self.kernel.take_woken() {
             self.wake_parent(pid, cpu);
@@ -41,6 +41,7 @@ impl Run {
     }
 
     /// Puts what a cpu spent for who runs into the books of its process.
+    #[inline]
     pub(super) fn book(&mut self, cpu: usize) {
         let state = &mut self.cpus[cpu];
         let spent = std::mem::take(&mut state.unbooked);

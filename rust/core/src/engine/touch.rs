@@ -38,16 +38,46 @@ impl Run {
         index: u32,
         limit: Limit,
     ) -> Result<Step, RunError> {
-        let pid = self.cpus[cpu].pid;
-        let TouchCode { range, access, unit, pattern, .. } = &code.touches[index as usize];
+        let part = match self.regions.found(self.cpus[cpu].pid, index) {
+            Some(part) => part,
+            None => self.find_part(cpu, tid, code, index)?,
+        };
+        match self.footprints {
+            Some(_) => self.touch_set(cpu, tid, code, index, part),
+            None => self.touch_units(cpu, tid, code, index, part, limit),
+        }
+    }
+
+    /// Address and units of what a thread touches.
+    #[inline(never)]
+    fn find_part(&mut self, cpu: usize, tid: Tid, code: &Code, index: u32) -> Result<(u64, u64), RunError> {
+        let TouchCode { range, unit, .. } = &code.touches[index as usize];
         let (base, size) = self.place_of(cpu, tid, range)?;
+        let pid = self.cpus[cpu].pid;
         let units = size / unit;
         if units == 0 {
             return Err(self.problem(pid, format!("a unit of {unit} bytes does not fit into {}", range.region)));
         }
-        if self.footprints.is_some() {
-            return self.touch_set(cpu, tid, code, index, (base, units));
+        // Each thread has its own stack.
+        if range.region != "stack" && self.regions.get(pid, &range.region).is_some() {
+            self.regions.remember(pid, index, (base, units));
         }
+        Ok((base, units))
+    }
+
+    /// The same unit by unit.
+    #[inline(never)]
+    fn touch_units(
+        &mut self,
+        cpu: usize,
+        tid: Tid,
+        code: &Code,
+        index: u32,
+        (base, units): (u64, u64),
+        limit: Limit,
+    ) -> Result<Step, RunError> {
+        let pid = self.cpus[cpu].pid;
+        let TouchCode { access, unit, pattern, .. } = &code.touches[index as usize];
         let mut state = self.take_cursor(tid, index, pattern, units)?;
         let count = code.touches[index as usize].count.unwrap_or(pattern.count(units));
         if state.left.is_none() {
@@ -266,10 +296,7 @@ impl Run {
             let is_calm = footprints.is_calm(place, is_write);
             let accesses = if is_calm { footprints.within(cpu, place, room, left) } else { 1 };
             if !is_calm {
-                let cursor = state.cursor.get_or_insert_with(|| {
-                    Box::new(Cursor::new(pattern, units, self.seed, u64::from(tid.0) << 32 | u64::from(index)))
-                });
-                let vaddr = base + cursor.next(pattern) * unit;
+                let vaddr = base + self.next_unit(tid, index, &mut state, pattern) * unit;
                 if !self.fault_in(cpu, tid, place, vaddr, access)? {
                     break;
                 }
@@ -286,7 +313,16 @@ impl Run {
         Ok(if is_over { Step::Next } else { Step::Again })
     }
 
+    /// The unit that is touched next, as long as pages may fault.
+    #[inline(never)]
+    fn next_unit(&self, tid: Tid, index: u32, state: &mut VisitState, pattern: &Pattern) -> u64 {
+        let stream = u64::from(tid.0) << 32 | u64::from(index);
+        let cursor = state.cursor.get_or_insert_with(|| Box::new(Cursor::new(pattern, state.units, self.seed, stream)));
+        cursor.next(pattern)
+    }
+
     /// A part that no touch has come to before.
+    #[inline(never)]
     fn add_part(&mut self, tid: Tid, part: Part, touch: &TouchCode) -> Result<Place, RunError> {
         let region = self.kernel.vm().space(part.space).region(part.base >> 12);
         let profile = Profile {
@@ -324,6 +360,7 @@ impl Run {
     }
 
     /// Accesses a page that may fault. Returns whether the process has survived it.
+    #[inline(never)]
     fn fault_in(&mut self, cpu: usize, tid: Tid, place: Place, vaddr: u64, access: Access) -> Result<bool, RunError> {
         let pid = self.cpus[cpu].pid;
         self.kernel.set_now(self.cpus[cpu].now);
