@@ -144,8 +144,9 @@ impl Books {
     }
 
     /// What one thread has cost so far.
-    pub fn of(&self, tid: Tid) -> ThreadBook {
-        self.threads.get(tid.index()).copied().unwrap_or_default()
+    pub fn of(&self, index: usize) -> &ThreadBook {
+        const NONE: ThreadBook = ThreadBook { misses: [0.0; CAUSES], stalls: [Picos::ZERO; CAUSES] };
+        self.threads.get(index).unwrap_or(&NONE)
     }
 
     /// All stalls: what the ledger has of them.
@@ -187,6 +188,10 @@ impl Books {
 
 /// A count, rounded where it is an expected number.
 pub(super) fn whole(count: f64) -> u64 {
+    if count == 0.0 {
+        // Most are, and rounding is a call.
+        return 0;
+    }
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counts are small and not negative")]
     let whole = count.round() as u64;
     whole

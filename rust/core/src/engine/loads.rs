@@ -260,21 +260,25 @@ impl Run {
         if requests.waiting.is_empty() {
             return;
         }
-        for (waiting, at) in std::mem::take(&mut requests.waiting) {
-            let is_gone = self.is_task(waiting) && self.runtime.is_none();
+        let mut waiting = std::mem::take(&mut requests.waiting);
+        waiting.retain_mut(|(waiting, at)| {
+            let is_gone = self.is_task(*waiting) && self.runtime.is_none();
             if is_gone || self.threads[waiting.index()].state != State::Waiting {
-                continue;
+                return false;
             }
             if let Some(next) = next.filter(|&next| at.is_none_or(|at| next < at)) {
-                self.loads[load as usize].waiting.push((waiting, Some(next)));
-                self.set_alarm(cpu, waiting, next);
+                *at = Some(next);
+                self.set_alarm(cpu, *waiting, next);
             } else if next.is_none() && at.is_none() && is_over {
                 // Nobody comes any more.
-                self.wake(waiting, cpu);
-            } else {
-                self.loads[load as usize].waiting.push((waiting, at));
+                self.wake(*waiting, cpu);
+                return false;
             }
-        }
+            true
+        });
+        let requests = &mut self.loads[load as usize];
+        debug_assert!(requests.waiting.is_empty(), "who is woken has not run yet");
+        requests.waiting = waiting;
     }
 
     /// Waits for children that have ended, where requests are processes.

@@ -104,10 +104,10 @@ impl Run {
             columns.migrations.push(thread.migrations);
         }
         if self.has_books() {
-            let books: Vec<_> = (0..).zip(&self.threads).map(|(tid, _)| self.books.of(Tid(tid))).collect();
+            let books = || (0..self.threads.len()).map(|index| self.books.of(index));
             for cause in 0..Cause::ALL.len() {
-                columns.misses.push(books.iter().map(|book| whole(book.misses[cause])).collect());
-                columns.stalls.push(books.iter().map(|book| book.stalls[cause].0).collect());
+                columns.misses.push(books().map(|book| whole(book.misses[cause])).collect());
+                columns.stalls.push(books().map(|book| book.stalls[cause].0).collect());
             }
         }
         columns

@@ -39,7 +39,7 @@ impl Run {
     }
 
     fn carry(&mut self, cpu: usize, thread: Tid, limit: Limit) -> Result<bool, RunError> {
-        let id = self.runtime().by_tid[&thread];
+        let id = self.runtime().id_of(thread);
         while self.cpus[cpu].now < self.reach(cpu, limit) && self.events < limit.events {
             if self.tasks[thread.index()].left > Picos::ZERO {
                 self.events += 1;
@@ -273,7 +273,7 @@ impl Run {
         let now = self.cpus[cpu].now;
         let carrier = self.threads[task.index()].carrier;
         let runtime = self.runtime();
-        let id = runtime.by_tid[&carrier];
+        let id = runtime.id_of(carrier);
         runtime.report.blocking_calls += 1;
         if let Some(slot) = runtime.carriers[id as usize].slot {
             runtime.discipline.block(slot);

@@ -19,6 +19,7 @@ pub(super) struct Due {
 
 impl Due {
     /// Adds one. `asks` if it waits for something else, and looks at that time whether it has come.
+    #[inline(always)]
     pub fn push(&mut self, time: Picos, tid: Tid, asks: bool) {
         self.sequence = self.sequence.wrapping_add(2);
         let entry = (time, self.sequence | u32::from(asks), tid);
@@ -30,6 +31,7 @@ impl Due {
     }
 
     /// The earliest time.
+    #[inline]
     pub fn first(&self) -> Option<Picos> {
         let ordered = self.ordered.front().map(|&(time, _, _)| time);
         let other = self.others.peek().map(|&Reverse((time, _, _))| time);
@@ -37,6 +39,7 @@ impl Due {
     }
 
     /// Takes the earliest one out, if its time has come, and tells whether it asks.
+    #[inline(always)]
     pub fn pop(&mut self, now: Picos) -> Option<(Tid, bool)> {
         let ordered = self.ordered.front().copied();
         let other = self.others.peek().map(|&Reverse(entry)| entry);

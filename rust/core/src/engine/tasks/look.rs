@@ -33,7 +33,7 @@ impl Run {
         let cpu = carrier.and_then(|carrier| self.cpus.iter().position(|cpu| cpu.running == Some(carrier)));
         let slot = carrier.and_then(|carrier| {
             let runtime = self.runtime.as_ref()?;
-            runtime.carriers[*runtime.by_tid.get(&carrier)? as usize].slot
+            runtime.carriers[runtime.carrier_id(carrier)? as usize].slot
         });
         (carrier, slot, cpu)
     }

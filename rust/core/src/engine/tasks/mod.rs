@@ -20,7 +20,6 @@ mod tests;
 
 use crate::base::Picos;
 use crate::kernel::{Pid, Tid};
-use crate::memory::hash::NumberMap;
 use crate::runtime::{Discipline, Model, Slot};
 use due::Due;
 pub(super) use report::Report;
@@ -80,7 +79,8 @@ pub(super) struct Runtime {
     pid: Pid,
     discipline: Box<dyn Discipline>,
     carriers: Vec<Carrier>,
-    by_tid: NumberMap<Tid, CarrierId>,
+    /// By thread: which carrier it is, if it is one.
+    carrier_ids: Vec<Option<CarrierId>>,
     /// Carriers that wait for work, and have no slot unless each has its own; the last one is woken first.
     parked: Vec<CarrierId>,
     slots: Vec<SlotState>,
@@ -102,9 +102,24 @@ pub(super) struct Runtime {
     /// It has met the limit of threads.
     is_at_limit: bool,
     report: Report,
+    /// Room for tasks whose input has come, and for slots that are started for them.
+    input: Vec<Tid>,
+    started: Vec<Slot>,
 }
 
 impl Runtime {
+    /// Which carrier a thread is.
+    #[inline]
+    fn carrier_id(&self, thread: Tid) -> Option<CarrierId> {
+        self.carrier_ids.get(thread.index()).copied().flatten()
+    }
+
+    /// Which carrier a thread is that is one.
+    #[inline]
+    fn id_of(&self, carrier: Tid) -> CarrierId {
+        self.carrier_id(carrier).expect("it is a carrier")
+    }
+
     /// Gives back what only a run that goes on needs.
     pub(super) fn let_go(&mut self) {
         self.due = Due::default();

@@ -37,12 +37,14 @@ impl Run {
     }
 
     /// Whether the carrier of a task waits with it, whatever that waits for.
+    #[inline]
     pub(in crate::engine) fn is_pinned(&self, task: Tid) -> bool {
         let Some(runtime) = self.runtime.as_ref().filter(|_| self.is_task(task)) else { return false };
         runtime.model.tasks == TaskKind::Job || self.is_pinned_by_monitor(task)
     }
 
     /// The same since it holds a lock, or waits for one, or for a condition under one.
+    #[inline]
     pub(super) fn is_pinned_by_monitor(&self, task: Tid) -> bool {
         let task = &self.tasks[task.index()];
         let pins = self.runtime.as_ref().is_some_and(|runtime| runtime.model.pins_in_monitors());
@@ -50,15 +52,17 @@ impl Run {
     }
 
     /// Whom a carrier runs.
+    #[inline(always)]
     pub(in crate::engine) fn mounted(&self, thread: Tid) -> Option<Tid> {
         if self.threads[thread.index()].role != crate::kernel::Role::Carrier {
             return None;
         }
         let runtime = self.runtime.as_ref()?;
-        runtime.carriers[*runtime.by_tid.get(&thread)? as usize].mounted
+        runtime.carriers[runtime.carrier_id(thread)? as usize].mounted
     }
 
     /// Who is woken when a task is to go on whose carrier waits with it: the carrier.
+    #[inline]
     pub(in crate::engine) fn carrier_of(&mut self, tid: Tid, at: Picos, waker: Option<usize>) -> Tid {
         if !self.is_pinned(tid) {
             return tid;
@@ -75,6 +79,7 @@ impl Run {
     }
 
     /// Whether it waits in user space.
+    #[inline]
     pub(in crate::engine) fn is_user_task(&self, tid: Tid) -> bool {
         self.is_task(tid) && !self.is_pinned(tid)
     }
@@ -114,6 +119,7 @@ impl Run {
     }
 
     /// Who a cpu executes from now on: a thread, or the task that it carries.
+    #[inline(always)]
     pub(in crate::engine) fn begin(&mut self, cpu: usize, tid: Tid) {
         let now = self.cpus[cpu].now;
         let here = u8::try_from(cpu).expect("at most 64 cpus");
@@ -132,6 +138,7 @@ impl Run {
     }
 
     /// A carrier runs its task no more.
+    #[inline(always)]
     pub(super) fn unmount(&mut self, cpu: usize, id: CarrierId, state: State) {
         let carrier = &mut self.runtime().carriers[id as usize];
         let (task, thread) = (carrier.mounted.take().expect("it runs a task"), carrier.tid);
@@ -145,6 +152,7 @@ impl Run {
     }
 
     /// A cpu no longer executes a task.
+    #[inline]
     pub(in crate::engine) fn stop(&mut self, cpu: usize, task: Tid, state: State) {
         let now = self.cpus[cpu].now;
         let ran = now.saturating_sub(self.cpus[cpu].began);

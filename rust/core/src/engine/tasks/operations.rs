@@ -51,7 +51,7 @@ impl Run {
         }
         let carrier = self.threads[task.index()].carrier;
         let runtime = self.runtime();
-        let id = runtime.by_tid[&carrier];
+        let id = runtime.id_of(carrier);
         let operations = &mut runtime.carriers[id as usize].operations;
         let has_one = *operations > 0;
         *operations = operations.saturating_sub(1);

@@ -64,8 +64,9 @@ impl Run {
 
     /// Lets tasks go on whose time has come. Returns how many.
     pub(super) fn expire(&mut self, cpu: usize, by: Option<Slot>) -> usize {
-        let spreads = self.runtime().discipline.spreads_input();
-        let (mut done, mut input) = (0, Vec::new());
+        let runtime = self.runtime();
+        let spreads = runtime.discipline.spreads_input();
+        let (mut done, mut input) = (0, std::mem::take(&mut runtime.input));
         while done < LOOK_MAX {
             let now = self.cpus[cpu].now;
             let runtime = self.runtime();
@@ -91,7 +92,9 @@ impl Run {
         }
         if !input.is_empty() {
             self.inject(cpu, by, &input);
+            input.clear();
         }
+        self.runtime().input = input;
         done
     }
 

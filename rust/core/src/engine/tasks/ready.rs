@@ -16,7 +16,7 @@ impl Run {
     fn slot_on(&self, cpu: usize) -> Option<Slot> {
         let running = self.cpus[cpu].running?;
         let runtime = self.runtime.as_ref()?;
-        runtime.carriers[*runtime.by_tid.get(&running)? as usize].slot
+        runtime.carriers[runtime.carrier_id(running)? as usize].slot
     }
 
     /// The slot whose queue a task joins that can go on: that of who wakes it, or where tasks stay its own.
@@ -26,7 +26,7 @@ impl Run {
             return self.slot_on(cpu);
         }
         let carrier = self.threads[task.index()].carrier;
-        runtime.carriers[*runtime.by_tid.get(&carrier)? as usize].slot
+        runtime.carriers[runtime.carrier_id(carrier)? as usize].slot
     }
 
     /// Makes a task, if there is room for it.
@@ -100,6 +100,7 @@ impl Run {
     }
 
     /// The half of that which does not depend on queues.
+    #[inline(always)]
     pub(super) fn let_go_on(&mut self, cpu: usize, task: Tid) {
         let cost = self.runtime().model.costs.ready_ns;
         self.cpus[cpu].pay(Account::Runtime, cost);
@@ -112,12 +113,14 @@ impl Run {
 
     /// Puts tasks into queues whose input has come, and lets carriers go on that are to run them.
     pub(super) fn inject(&mut self, cpu: usize, by: Option<Slot>, tasks: &[Tid]) {
-        let mut started = Vec::new();
-        let pushed = self.runtime().discipline.inject(tasks, by, &mut started);
+        let runtime = self.runtime();
+        let mut started = std::mem::take(&mut runtime.started);
+        let pushed = runtime.discipline.inject(tasks, by, &mut started);
         self.pay_push(cpu, Pushed { notifies: false, ..pushed });
-        for slot in started {
+        for slot in started.drain(..) {
             self.start_carrier(cpu, slot);
         }
+        self.runtime().started = started;
         if pushed.notifies {
             self.notify(cpu);
         }
@@ -131,6 +134,7 @@ impl Run {
     }
 
     /// Pays for what a push took, and wakes a carrier if it says so.
+    #[inline(always)]
     pub(super) fn pay_push(&mut self, cpu: usize, pushed: Pushed) {
         let runtime = self.runtime();
         let costs = &runtime.model.costs;
@@ -232,7 +236,10 @@ impl Run {
             is_preempted: false,
             operations: 0,
         });
-        runtime.by_tid.insert(tid, id);
+        if runtime.carrier_ids.len() <= tid.index() {
+            runtime.carrier_ids.resize(tid.index() + 1, None);
+        }
+        runtime.carrier_ids[tid.index()] = Some(id);
         if let Some(slot) = slot {
             runtime.give_slot(id, slot);
         }

@@ -7,7 +7,6 @@ use crate::engine::run::Run;
 use crate::engine::task::Task;
 use crate::engine::threads::Group;
 use crate::kernel::{Pid, Role, Share, State, Thread, Tid};
-use crate::memory::hash::NumberMap;
 use crate::runtime::{HandOff, Model, Poller, Slot};
 use crate::sched::Enqueue;
 
@@ -31,7 +30,7 @@ impl Run {
             pid,
             discipline,
             carriers: Vec::new(),
-            by_tid: NumberMap::default(),
+            carrier_ids: Vec::new(),
             parked: Vec::new(),
             slots: vec![SlotState::default(); usize::from(slots)],
             due: Due::default(),
@@ -45,6 +44,8 @@ impl Run {
             unseen: 0,
             is_at_limit: false,
             report: super::Report::default(),
+            input: Vec::new(),
+            started: Vec::new(),
             model,
         }));
         if main_is_task {
