@@ -71,6 +71,11 @@ impl Rng {
         mix(self.state)
     }
 
+    /// Passes over so many numbers.
+    pub const fn skip(&mut self, numbers: u64) {
+        self.state = self.state.wrapping_add(GAMMA.wrapping_mul(numbers));
+    }
+
     /// A number strictly between 0 and 1, of which there are 2^52, as far from 0 as from 1.
     pub const fn unit(&mut self) -> f64 {
         ((self.next_u64() >> 12) as f64 + 0.5) / (1_u64 << 52) as f64
@@ -93,6 +98,14 @@ mod tests {
         let mut rng = Rng { state: 1_234_567 };
         assert_eq!(rng.next_u64(), 6_457_827_717_110_365_317);
         assert_eq!(rng.next_u64(), 3_203_168_211_198_807_973);
+    }
+
+    #[test]
+    fn who_skips_numbers_goes_on_behind_them() {
+        let (mut rng, mut other) = (Rng::stream(3, "test", 1), Rng::stream(3, "test", 1));
+        (0..1000).for_each(|_| _ = rng.next_u64());
+        other.skip(1000);
+        assert_eq!(rng, other);
     }
 
     #[test]

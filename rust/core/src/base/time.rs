@@ -42,6 +42,12 @@ impl Picos {
             // What fits into a word is divided in a fraction of the time.
             return Self((cycles * 1_000_000 + frequency_mhz as u64 / 2) / frequency_mhz as u64);
         }
+        Self::from_many_cycles(cycles, frequency_mhz)
+    }
+
+    #[cold]
+    #[inline(never)]
+    const fn from_many_cycles(cycles: u64, frequency_mhz: u32) -> Self {
         let half = frequency_mhz as u128 / 2;
         #[allow(clippy::cast_possible_truncation, reason = "10^13 cycles of a slow clock still fit")]
         Self(((cycles as u128 * 1_000_000 + half) / frequency_mhz as u128) as u64)

@@ -34,6 +34,12 @@ impl Orders {
         self.count as usize
     }
 
+    /// Draws so many that nobody walks.
+    pub fn skip(&self, rng: &mut Rng, walks: u32) {
+        let numbers = if self.strides.len() == 1 { 1 } else { 2 };
+        rng.skip(numbers * u64::from(walks));
+    }
+
     /// Draws one of them.
     pub fn walk(&self, rng: &mut Rng) -> Walk {
         let at = rng.below(self.count);
@@ -79,6 +85,17 @@ mod tests {
                     assert!(seen.into_iter().eq(0..count as usize));
                 }
             }
+        }
+    }
+
+    #[test]
+    fn walks_that_are_skipped_take_as_many_numbers() {
+        for (kind, count) in [(Victims::Coprime, 1), (Victims::Coprime, 6), (Victims::Ring, 6)] {
+            let (orders, mut rng) = (Orders::new(kind, count), Rng::stream(0, "test", 0));
+            let mut other = rng.clone();
+            (0..7).for_each(|_| _ = orders.walk(&mut rng));
+            orders.skip(&mut other, 7);
+            assert_eq!(rng, other);
         }
     }
 
