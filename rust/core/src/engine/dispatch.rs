@@ -92,6 +92,7 @@ impl Run {
 
     /// What a thread still runs up to where it waits or ends, as far as it can be seen: the computation that comes next,
     /// or what is expected of one that is yet to be drawn.
+    #[inline]
     fn burst(&self, tid: Tid) -> Picos {
         let tid = self.mounted(tid).unwrap_or(tid);
         let task = &self.tasks[tid.index()];
@@ -133,6 +134,7 @@ impl Run {
     }
 
     /// Charges who runs for what it ran since it was charged last.
+    #[inline]
     pub(super) fn charge(&mut self, cpu: usize) {
         let Some(tid) = self.cpus[cpu].running else { return };
         let state = &mut self.cpus[cpu];
@@ -345,6 +347,7 @@ impl Run {
         self.make_ready(tid, Enqueue::Wake, at, waker)
     }
 
+    #[inline]
     pub(super) fn set_state(&mut self, tid: Tid, state: State, now: Picos) {
         let thread = &mut self.threads[tid.index()];
         if thread.state == State::Ready {

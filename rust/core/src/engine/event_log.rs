@@ -172,10 +172,14 @@ impl Run {
     }
 
     /// Notes what happens to a task, if it is one: where it is, and who runs on a cpu did it.
+    #[inline(always)]
     pub(super) fn log_task(&mut self, kind: EventKind, task: Tid, at: Picos, by: Option<usize>) {
-        if self.event_log.is_none() || !self.is_logged(task) {
-            return;
+        if self.event_log.is_some() && self.is_logged(task) {
+            self.keep_task(kind, task, at, by);
         }
+    }
+
+    fn keep_task(&mut self, kind: EventKind, task: Tid, at: Picos, by: Option<usize>) {
         self.log_event(|run| {
             let (thread, worker, cpu) = run.task_place(task);
             let waits = match kind {

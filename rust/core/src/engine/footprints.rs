@@ -148,7 +148,7 @@ impl Footprints {
         let hint = &mut self.found[part.order.wrapping_add(part.space.0.wrapping_mul(5)) as usize % FOUND];
         let is_found = self.parts.get(*hint as usize).is_some_and(|held| held.part.as_ref() == Some(part));
         if !is_found {
-            *hint = *self.by_part.get(part)?;
+            *hint = look_up(&self.by_part, part)?;
         }
         Some(*hint)
     }
@@ -357,6 +357,13 @@ impl Footprints {
             self.model.drop_set(set);
         }
     }
+}
+
+/// Apart from where parts are found at once, which would work out the hash all the same.
+#[cold]
+#[inline(never)]
+fn look_up(by_part: &NumberMap<Part, Place>, part: &Part) -> Option<Place> {
+    by_part.get(part).copied()
 }
 
 /// Page sizes by the order of their frames.

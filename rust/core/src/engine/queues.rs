@@ -44,12 +44,14 @@ impl Queues {
         self.queued.iter().map(|&queued| u64::from(queued)).sum()
     }
 
+    #[inline]
     fn tell(&mut self, queue: usize, now: Picos) -> Picos {
         let clock = &mut self.clocks[queue];
         *clock = (*clock).max(now);
         *clock
     }
 
+    #[inline]
     pub fn enqueue(&mut self, queue: usize, thread: &Thread, tid: Tid, burst: Picos, reason: Enqueue, now: Picos) {
         let now = self.tell(queue, now);
         self.list[queue].enqueue(&thread.task(tid, burst), reason, now);
@@ -68,6 +70,7 @@ impl Queues {
         self.list[queue].remove(tid.task(), now);
     }
 
+    #[inline]
     pub fn pick(&mut self, queue: usize, now: Picos) -> Option<Tid> {
         let now = self.tell(queue, now);
         let picked = self.list[queue].pick(now)?;
@@ -120,12 +123,14 @@ impl Queues {
         self.list[queue].reweigh(&thread.task(tid, Picos::NEVER), is_queued, now);
     }
 
+    #[inline]
     pub fn runs_until(&mut self, queue: usize, tid: Tid, now: Picos) -> Picos {
         // A policy's clock may be ahead of the cpu's by what cpus are apart.
         let clock = self.tell(queue, now);
         self.list[queue].runs_until(tid.task(), clock)
     }
 
+    #[inline]
     pub fn charge(&mut self, queue: usize, tid: Tid, ran: Picos, now: Picos) {
         let now = self.tell(queue, now);
         self.list[queue].charge(tid.task(), ran, now);
@@ -136,6 +141,7 @@ impl Queues {
         self.list[queue].must_yield(tid.task(), now)
     }
 
+    #[inline]
     pub fn leave(&mut self, queue: usize, tid: Tid, reason: Leave, now: Picos) {
         let now = self.tell(queue, now);
         self.list[queue].leave(tid.task(), reason, now);
@@ -147,6 +153,7 @@ impl Queues {
     }
 
     /// Whether a thread that waits is still in a queue, so that waking it is cheap.
+    #[inline]
     pub fn is_delayed(&self, queue: usize, tid: Tid) -> bool {
         self.list[queue].is_delayed(tid.task())
     }

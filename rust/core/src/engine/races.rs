@@ -213,6 +213,7 @@ impl Races {
 
 impl Run {
     /// What a thread has done is visible to whoever takes an object from now on.
+    #[inline(always)]
     pub(super) fn released(&mut self, cpu: usize, tid: Tid, object: Object) {
         self.fence(cpu);
         if let Some(races) = &mut self.races {
@@ -221,6 +222,7 @@ impl Run {
     }
 
     /// A thread takes an object.
+    #[inline(always)]
     pub(super) fn acquired(&mut self, tid: Tid, object: Object) {
         if let Some(races) = &mut self.races {
             races.acquired(tid, object);
@@ -228,6 +230,7 @@ impl Run {
     }
 
     /// What one thread does from now on comes behind what another has done.
+    #[inline(always)]
     pub(super) fn followed(&mut self, before: Tid, after: Tid) {
         if let Some(races) = &mut self.races {
             races.followed(before, after);

@@ -50,8 +50,15 @@ impl Paths {
     }
 
     /// A thread has waited for another, or was made by it.
+    #[inline(always)]
     pub fn go_on_from(&mut self, tid: Tid, other: Tid) {
-        if self.locks > 0 && tid != other && !self.of(other).is_empty() {
+        if self.locks > 0 && tid != other {
+            self.copy(tid, other);
+        }
+    }
+
+    fn copy(&mut self, tid: Tid, other: Tid) {
+        if !self.of(other).is_empty() {
             let path = self.of(other).to_vec();
             *self.path(tid) = path;
         }

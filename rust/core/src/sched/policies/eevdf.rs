@@ -75,6 +75,7 @@ impl Eevdf {
     }
 
     /// By how much a task is behind the average of all, in virtual picoseconds; negative if it is ahead.
+    #[inline(always)]
     pub fn lag(&self, id: TaskId) -> i128 {
         self.load.average() - self.queue.entity(id).vruntime
     }
@@ -84,6 +85,7 @@ impl Eevdf {
     }
 
     /// The lag that a task takes along, within two slices or a tick.
+    #[inline(always)]
     fn lag_kept(&self, id: TaskId) -> i128 {
         let limit = virtual_time((self.slice * 2).max(self.tick), self.queue.entity(id).weight);
         self.lag(id).clamp(-limit, limit)
@@ -109,6 +111,7 @@ impl Eevdf {
     }
 
     /// Puts a task that is away where it has its lag again once it is there.
+    #[inline(always)]
     fn place(&mut self, id: TaskId, is_new: bool) {
         let Load { weight: others, .. } = self.load;
         let average = self.load.average();

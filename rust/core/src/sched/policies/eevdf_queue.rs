@@ -183,8 +183,14 @@ impl EevdfQueue {
     }
 
     /// The first who is eligible, asleep or not.
+    #[inline(always)]
     pub fn best(&self, load: Load) -> Option<TaskId> {
-        let found = self.roots.iter().filter_map(|&root| self.first_eligible(root, load));
+        let [awake, asleep] = self.roots;
+        let awake = self.first_eligible(awake, load);
+        if asleep == NOBODY {
+            return awake;
+        }
+        let found = awake.into_iter().chain(self.first_eligible(asleep, load));
         found.min_by_key(|&id| self.entity(id).order())
     }
 
@@ -203,6 +209,7 @@ impl EevdfQueue {
         (node != NOBODY).then_some(TaskId(node))
     }
 
+    #[inline(always)]
     fn first_eligible(&self, root: u32, load: Load) -> Option<TaskId> {
         let has_eligible = |node: u32| node != NOBODY && load.reaches(self.entity(TaskId(node)).least);
         let mut node = has_eligible(root).then_some(root)?;
