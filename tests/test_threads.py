@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import runq
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from runq import sched
 from thread_programs import Program, programs
@@ -159,6 +159,7 @@ def test_time_adds_up_whatever_programs_do(
     cpus=st.integers(1, 4),
     per_cpu=st.booleans(),
 )
+@example(services=[499, 1, 1, 8000], cpus=3, per_cpu=False)
 @settings(max_examples=40)
 def test_no_cpu_idles_while_a_thread_waits_and_grahams_bound_holds(
     name: str, services: list[int], cpus: int, per_cpu: bool
@@ -174,10 +175,10 @@ def test_no_cpu_idles_while_a_thread_waits_and_grahams_bound_holds(
     busy = sum(r.ledger.values()) - r.ledger["idle"]
     last = threads.ended_ns.argmax()
     leaves = 1 + threads.switches_voluntary[last] + threads.switches_involuntary[last]
-    # Whenever it waits, all cpus are busy with others.
+    # Whenever it waits, all cpus are busy with others, but for the moment by which the one that takes it is ahead.
     own = threads.run_ns[last]
     assert r.ledger["user"] == sum(services)
-    assert r.makespan_ns <= (busy - own) / cpus + own + leaves * SWITCH_MAX + 1e-3
+    assert r.makespan_ns <= (busy - own) / cpus + own + leaves * (SWITCH_MAX + WINDOW_NS) + 1e-3
 
 
 @given(services=st.lists(st.integers(5_000, 9_000), min_size=1, max_size=8), time_slice=st.integers(1, 5))
