@@ -66,8 +66,16 @@ struct Held {
     calm: [u64; 2],
     /// Accesses since the last fault.
     quiet: u64,
+    /// The last run: cycles and accesses.
+    last: [u64; 2],
+}
+
+impl Held {
     /// What an access took the last time, in thousandths of cycles.
-    rate: u64,
+    fn rate(&self) -> u64 {
+        let [cycles, accesses] = self.last;
+        cycles.saturating_mul(RATE) / accesses.max(1)
+    }
 }
 
 /// An address space.
@@ -160,7 +168,7 @@ impl Footprints {
     pub fn add(&mut self, part: Part, profile: &Profile, is_shared: bool) -> Result<Place, ConfigError> {
         let set = if is_shared { self.model.add_shared_set(profile)? } else { self.model.add_set(profile)? };
         let space = self.space(part.space);
-        let held = Held { part: Some(part), set, space, calm: [0; 2], quiet: 0, rate: u64::MAX };
+        let held = Held { part: Some(part), set, space, calm: [0; 2], quiet: 0, last: [u64::MAX, 1] };
         let place = match self.free_parts.pop() {
             Some(place) => {
                 self.parts[place as usize] = held;
@@ -224,7 +232,7 @@ impl Footprints {
         };
         let cycles = cycles.max(1);
         // What took far less than there is now the last time is not looked at closely.
-        if held.rate.saturating_mul(accesses) / RATE < cycles / 4 {
+        if held.rate().saturating_mul(accesses) / RATE < cycles / 4 {
             return accesses;
         }
         self.model.within(cpu, held.set, cycles).min(accesses)
@@ -235,16 +243,15 @@ impl Footprints {
     pub fn run_hits(&mut self, cpu: usize, place: Place, accesses: u64) -> Option<HitTime> {
         let held = &mut self.parts[place as usize];
         let Hits { user_cycles, walk_cycles } = self.model.run_hits(cpu, held.set, accesses)?;
-        held.rate = (user_cycles + walk_cycles).saturating_mul(RATE) / accesses.max(1);
-        let time = |cycles: u64| Picos::from_cycles(cycles, self.frequency_mhz);
-        Some(HitTime { user: time(user_cycles), walk: time(walk_cycles) })
+        held.last = [user_cycles + walk_cycles, accesses];
+        Some(HitTime { user: self.time(user_cycles), walk: self.time(walk_cycles) })
     }
 
     /// So many accesses to a part.
     pub fn run(&mut self, cpu: usize, place: Place, accesses: u64, kind: Kind) -> Spent {
         let held = &mut self.parts[place as usize];
         let cost = self.model.run_long(cpu, held.set, accesses);
-        held.rate = cost.cycles().saturating_mul(RATE) / accesses.max(1);
+        held.last = [cost.cycles(), accesses];
         let mut spent = self.spent(&cost, 1);
         if kind == Kind::Dependent {
             return spent;
@@ -301,13 +308,18 @@ impl Footprints {
     }
 
     fn spent(&self, cost: &Cost, overlap: u64) -> Spent {
-        let time = |cycles: u64| Picos::from_cycles(cycles, self.frequency_mhz);
         Spent {
-            user: time(cost.user_cycles),
-            walk: time(cost.walk_cycles),
-            stalls: cost.stall_cycles.map(|cycles| time(cycles / overlap)),
+            user: self.time(cost.user_cycles),
+            walk: self.time(cost.walk_cycles),
+            stalls: cost.stall_cycles.map(|cycles| if cycles == 0 { Picos::ZERO } else { self.time(cycles / overlap) }),
             misses: cost.misses,
         }
+    }
+
+    /// The time of so many cycles: mostly of some kind there are none, which is known without a division.
+    #[inline]
+    fn time(&self, cycles: u64) -> Picos {
+        if cycles == 0 { Picos::ZERO } else { Picos::from_cycles(cycles, self.frequency_mhz) }
     }
 
     /// Drops the translations that a cpu has of an address space.
