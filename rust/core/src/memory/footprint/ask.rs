@@ -1,15 +1,15 @@
 //! One cache or TLB asked for blocks of a working set: how many are there.
 //!
 //! A block is there if fewer other blocks than fit were touched since its own last touch. In a cycle the next block is the
-//! one touched longest ago, so a pass meets the blocks of others that were touched since its last one. Of drawn blocks
-//! those survive whose last touch is recent enough; see [`Draws`].
+//! one touched longest ago, so a pass meets the blocks of others that were touched since its last one. Drawn blocks are asked
+//! for in `drawn`.
 
 use super::cost::ByCause;
-use super::draws::Draws;
-use super::level::{Alone, Place, Reuse};
+use super::drawn::ask_drawn;
+use super::level::{Alone, Level, Place, Reuse};
+use super::number::{greater, lesser};
 use super::profile::Order;
 use super::recency::Recency;
-use super::sets::Sets;
 use crate::memory::causes::Cause;
 
 /// What a level is asked for.
@@ -23,16 +23,25 @@ pub(super) struct Asked {
     pub unknown: f64,
     /// The most that can be asked for: what missed inside.
     pub limit: f64,
+    /// Of drawn blocks, by their number: the touches, and the share of blocks that these touch.
+    pub passes: f64,
+    pub touched: f64,
 }
 
-/// What a level answers, and the changes that follow from it.
+/// What a level answers.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Answer {
     /// All misses.
     pub total: f64,
     /// What the next level is asked for, in the terms of [`Asked`].
-    first_misses: f64,
-    again_misses: f64,
+    pub first_misses: f64,
+    pub again_misses: f64,
+    pub change: Change,
+}
+
+/// What follows at a level.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Change {
     /// Different blocks touched, and those of them that had been here before.
     pub touched: f64,
     pub touched_again: f64,
@@ -40,10 +49,9 @@ pub(super) struct Answer {
     pub came: f64,
 }
 
-impl Answer {
+impl Change {
     /// Nothing was asked.
-    pub const NONE: Self =
-        Self { total: 0.0, first_misses: 0.0, again_misses: 0.0, touched: 0.0, touched_again: 0.0, came: 0.0 };
+    pub const NONE: Self = Self { touched: 0.0, touched_again: 0.0, came: 0.0 };
 }
 
 impl Asked {
@@ -53,14 +61,14 @@ impl Asked {
         let touches = accesses / reuse.accesses_a_touch;
         match &reuse.order {
             Order::Cycle => {
-                let first = touches.min(reuse.blocks);
-                let unknown = first.min((reuse.blocks - known).max(0.0));
-                Self { first, again: touches - first, unknown, limit: touches }
+                let first = lesser(touches, reuse.blocks);
+                let unknown = lesser(first, greater(reuse.blocks - known, 0.0));
+                Self { first, again: touches - first, unknown, limit: touches, passes: 0.0, touched: 0.0 }
             }
             Order::Drawn(draws) => {
-                let (known, touches_share) = (known / reuse.blocks, touches / reuse.blocks);
-                let unknown = reuse.blocks * (draws.at(known + touches_share)[0] - draws.at(known)[0]);
-                Self { first: touches, again: 0.0, unknown, limit: touches }
+                let (known, passes) = (known / reuse.blocks, touches / reuse.blocks);
+                let unknown = reuse.blocks * (draws.at(known + passes)[0] - draws.at(known)[0]);
+                Self { first: touches, again: 0.0, unknown, limit: touches, passes, touched: draws.at(passes)[0] }
             }
         }
     }
@@ -75,29 +83,29 @@ impl Asked {
     }
 
     /// Some come from elsewhere and are not asked for.
-    pub fn drop(&mut self, lines: f64) {
-        self.first = (self.first - lines).max(0.0);
-        self.limit = (self.limit - lines).max(0.0);
+    pub fn drop(&mut self, lines: f64, reuse: &Reuse) {
+        self.first = greater(self.first - lines, 0.0);
+        self.limit = greater(self.limit - lines, 0.0);
+        if let Order::Drawn(draws) = &reuse.order {
+            self.passes = self.first / reuse.blocks;
+            self.touched = draws.at(self.passes)[0];
+        }
     }
 }
-
-/// Draws, by the number of blocks, after which all blocks that matter have come.
-const SETTLED: f64 = 60.0;
 
 /// Blocks of others that are none.
 const NONE: f64 = 1e-6;
 
 /// The parts of what is touched at which a cycle is asked that others have come between.
-const PARTS: [f64; 3] = [0.1, 0.5, 0.9];
+const PARTS: [f64; 3] = [0.1, 0.5, LAST_PART];
+const LAST_PART: f64 = 0.9;
 
 /// A working set at a level of a cpu.
 pub(super) struct Here<'a> {
     pub reuse: &'a Reuse,
     pub alone: &'a Alone,
-    pub place: Place,
-    pub sets: &'a Sets,
-    /// Sets, as a number to divide by.
-    pub count: f64,
+    pub place: &'a Place,
+    pub level: &'a Level,
     pub recency: &'a Recency,
 }
 
@@ -113,7 +121,7 @@ pub(super) fn ask(here: &Here<'_>, asked: Asked, missing: Cause, by_cause: &mut 
 /// Whether a level has all blocks of a cycle, of which so many touches come to `first`, and nothing misses.
 #[inline]
 pub(super) fn has_all(here: &Here<'_>, first: f64) -> bool {
-    let &Here { reuse: &Reuse { blocks, .. }, alone, place, sets, count, recency } = here;
+    let &Here { reuse: &Reuse { blocks, .. }, alone, place, level, recency } = here;
     let there = f64::from(place.there);
     if there < blocks || alone.misses != 0.0 || recency.is_gone(place.newest) {
         return false;
@@ -121,30 +129,42 @@ pub(super) fn has_all(here: &Here<'_>, first: f64) -> bool {
     // No more lines came since than were touched: mostly that is enough to know.
     let own = there * alone.density;
     let since = recency.clock() - place.oldest;
-    sets.has_room(own + since / count) || has_all_closely(here, own, first)
+    level.sets.has_room(own + since / level.count) || has_all_closely(here, own, first)
 }
 
 /// The same by the lines that were touched since, each once.
+#[inline(never)]
 fn has_all_closely(here: &Here<'_>, own: f64, first: f64) -> bool {
-    let &Here { place, sets, count, recency, .. } = here;
+    let &Here { place, level: Level { sets, count, .. }, recency, .. } = here;
     let there = f64::from(place.there);
-    let span = place.newest - place.oldest;
-    let is_clear = |part: f64| {
-        let others = recency.since(place.oldest + span * part) - there * (1.0 - part);
-        others <= NONE || sets.is_clear(own, others / count)
-    };
-    if span <= there * 1.000_001 {
-        return is_clear(0.0);
+    let is_one_pass = place.newest - place.oldest <= there * 1.000_001;
+    let part = if is_one_pass { 0.0 } else { first / there };
+    // At least so many of the lines that were touched since the last touch of one that is touched now are own lines.
+    let own_since = there * (1.0 - LAST_PART * part);
+    let has_room = |since: f64| sets.has_room(own + (since - own_since) / count);
+    let is_clear = |others: f64| others <= NONE || sets.is_clear(own, others / count);
+    let since = recency.since(place.oldest, place.run);
+    match is_one_pass {
+        true => is_clear(since - there),
+        false => has_room(since) || others_between(here, part).into_iter().all(is_clear),
     }
-    let part = first / there;
-    PARTS.iter().all(|place| is_clear(place * part))
+}
+
+/// Lines of others that came before the touches of a pass of a cycle, at [`PARTS`] of some part of it.
+#[inline]
+fn others_between(here: &Here<'_>, part: f64) -> [f64; PARTS.len()] {
+    let &Here { place, recency, .. } = here;
+    let span = place.newest - place.oldest;
+    let parts = PARTS.map(|place| place * part);
+    let since = recency.since_each(parts.map(|part| place.oldest + span * part), place.run);
+    std::array::from_fn(|moment| since[moment] - f64::from(place.there) * (1.0 - parts[moment]))
 }
 
 #[inline]
 fn ask_cycle(here: &Here<'_>, asked: Asked, missing: Cause, by_cause: &mut ByCause) -> Answer {
-    let &Here { reuse: &Reuse { blocks, .. }, alone, place, sets, count, recency } = here;
+    let &Here { reuse: &Reuse { blocks, .. }, alone, place, level: Level { sets, count, .. }, recency } = here;
     let there = f64::from(place.there);
-    let fresh = asked.first.min(blocks - there).max(0.0);
+    let fresh = greater(lesser(asked.first, blocks - there), 0.0);
     let old = asked.first - fresh;
     let (mut undisturbed, mut kept) = (alone.misses, alone.kept);
     let own = (there + fresh) * alone.density;
@@ -156,32 +176,30 @@ fn ask_cycle(here: &Here<'_>, asked: Asked, missing: Cause, by_cause: &mut ByCau
     if old > 0.0 && recency.is_gone(place.newest) {
         (ratio, gone) = (1.0, kept);
     } else if old > 0.0 {
-        let others = |part: f64| recency.since(place.oldest + span * part) - there * (1.0 - part);
         // Others came between the touches of this pass only where the last run was shorter than a pass.
         let mut between = [0.0; PARTS.len()];
         let (between, weight) = if span <= there * 1.000_001 {
-            between[0] = others(0.0);
+            between[0] = recency.since(place.oldest, place.run) - there;
             (&between[..1], 1.0)
         } else {
-            let part = old / there;
-            between = PARTS.map(|place| others(place * part));
+            between = others_between(here, old / there);
             (&between[..], 1.0 / 3.0)
         };
         let between = || between.iter().filter(|&&others| others > NONE).map(|others| others / count);
         for others in between() {
-            ratio += ((sets.misses(own, others) / own).max(undisturbed) - undisturbed) * weight;
+            ratio += (greater(sets.misses(own, others) / own, undisturbed) - undisturbed) * weight;
         }
         // What is gone matters where something misses.
         if ratio > undisturbed {
             for others in between() {
-                gone += (kept - sets.kept(own, others) / own).max(0.0) * weight;
+                gone += greater(kept - sets.kept(own, others) / own, 0.0) * weight;
             }
         }
     }
     let too_many = old * (ratio - undisturbed);
-    let replaced = too_many.min(old * gone);
+    let replaced = lesser(too_many, old * gone);
     let again_misses = asked.again * alone.misses;
-    let compulsory = asked.unknown.min(fresh);
+    let compulsory = lesser(asked.unknown, fresh);
     by_cause[Cause::Compulsory as usize] = compulsory;
     by_cause[missing as usize] += fresh - compulsory;
     by_cause[Cause::Capacity as usize] += old * undisturbed + again_misses;
@@ -189,81 +207,6 @@ fn ask_cycle(here: &Here<'_>, asked: Asked, missing: Cause, by_cause: &mut ByCau
     by_cause[Cause::Reordered as usize] += too_many - replaced;
     let first_misses = fresh + old * ratio;
     let total = first_misses + again_misses;
-    Answer { total, first_misses, again_misses, touched: asked.first, touched_again: old, came: fresh }
-}
-
-#[inline]
-fn ask_drawn(here: &Here<'_>, draws: &Draws, asked: Asked, missing: Cause, by_cause: &mut ByCause) -> Answer {
-    let &Here { reuse: &Reuse { blocks, .. }, alone, place, sets, count, recency } = here;
-    let n = asked.first / blocks;
-    let there = f64::from(place.there) / blocks;
-    let touched = draws.at(n)[0];
-    // After so many passes what has never come does not count.
-    let is_settled = there >= SETTLED;
-    let before = if is_settled { 1.0 } else { draws.at(there)[0] };
-    let fresh = if is_settled { 0.0 } else { draws.at(there + n)[0] - before };
-    // The misses if what was touched up to `from` ago is there at first, and in the end up to `to` ago.
-    let misses = |from: f64, to: f64| {
-        let from = from.min(to);
-        if n <= from {
-            return n * draws.at(from)[1];
-        }
-        let first = from * draws.at(from)[1];
-        let between = draws.at(n.min(to))[0] - draws.at(from)[0];
-        let last = if n > to { (n - to) * draws.at(to)[1] } else { 0.0 };
-        first + between + last
-    };
-    let undisturbed =
-        if is_settled && alone.time.is_infinite() { 0.0 } else { misses(alone.time.min(there), alone.time).max(fresh) };
-    let mut total = undisturbed;
-    let mut replaced = 0.0;
-    if there > 0.0 && recency.is_gone(place.newest) {
-        total = if alone.time.is_infinite() { touched } else { misses(0.0, alone.time) }.max(undisturbed);
-        replaced = total - undisturbed;
-    } else if there > 0.0 {
-        let own = blocks * alone.density;
-        let time = |others: f64| {
-            let kept = sets.kept(own, others / count);
-            draws.time_of(kept / own)
-        };
-        let last = recency.since(place.newest);
-        if last > 0.0 || place.newest - place.oldest > blocks {
-            let mut survive = time(last);
-            let span = place.newest - place.oldest;
-            if span > blocks * 1.000_001 && survive > 0.0 {
-                let own_since = blocks * draws.at(1.0)[0].min(before);
-                let long = (recency.since(place.oldest) - own_since).max(last);
-                // Others that came between earlier runs drive out what is older than these.
-                for _ in 0..2 {
-                    survive = time(last + (long - last) * survive.min(2.0));
-                }
-            }
-            let survive = survive.min(there).min(alone.time);
-            total = misses(survive, alone.time).max(undisturbed);
-            let (gone, gone_alone) = (
-                draws.at(survive + n)[0] - draws.at(survive)[0],
-                draws.at(alone.time + n)[0] - draws.at(alone.time)[0],
-            );
-            replaced = (gone - gone_alone).max(0.0).min(total - undisturbed);
-        }
-    }
-    // In blocks; no more than missed inside.
-    let (fresh, undisturbed, total, replaced) =
-        (fresh * blocks, undisturbed * blocks, total * blocks, replaced * blocks);
-    let scale = if total > asked.limit { asked.limit / total } else { 1.0 };
-    let compulsory = asked.unknown.min(fresh);
-    by_cause[Cause::Compulsory as usize] = compulsory * scale;
-    by_cause[missing as usize] += (fresh - compulsory) * scale;
-    by_cause[Cause::Capacity as usize] += (undisturbed - fresh).max(0.0) * scale;
-    by_cause[Cause::Replaced as usize] += replaced * scale;
-    by_cause[Cause::Reordered as usize] += (total - undisturbed - replaced).max(0.0) * scale;
-    let touched = (touched * blocks).min(asked.limit);
-    Answer {
-        total: total * scale,
-        first_misses: asked.first,
-        again_misses: 0.0,
-        touched,
-        touched_again: (touched - fresh).max(0.0),
-        came: asked.first,
-    }
+    let change = Change { touched: asked.first, touched_again: old, came: fresh };
+    Answer { total, first_misses, again_misses, change }
 }

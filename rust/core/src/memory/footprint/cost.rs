@@ -83,6 +83,10 @@ impl Carry {
 
     #[inline]
     fn whole(&mut self, place: usize, cycles: f64) -> u64 {
+        // What is left is less than a cycle.
+        if cycles == 0.0 {
+            return 0;
+        }
         let sum = self.0[place] + cycles;
         #[allow(clippy::cast_possible_truncation, reason = "cycles of one run")]
         let cut = sum as i64;

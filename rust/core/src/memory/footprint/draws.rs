@@ -25,7 +25,9 @@ pub(super) struct Class {
 /// D and M as shares: of the units, and of the draws.
 #[derive(Clone, Debug)]
 pub(super) struct Draws {
-    table: Vec<[f64; 2]>,
+    table: Box<[[f64; 2]; POINTS + 1]>,
+    /// The share of units that as many draws touch as there are units.
+    in_a_pass: f64,
     /// For each eighth of a power of two of D, from the first point's on: the first point that reaches it.
     reached: Vec<u16>,
 }
@@ -39,19 +41,27 @@ impl Draws {
             let (mut touched, mut untouched) = (0.0, 0.0);
             for &Class { count, weight } in classes {
                 // Expected draws of one such unit.
-                let draws = weight / weights * units * time(index);
+                let draws = weight / weights * units * TIMES[index];
                 touched -= count * libm::expm1(-draws);
                 untouched += count * weight * libm::exp(-draws);
             }
             [touched / units, untouched / weights]
         };
-        let table: Vec<[f64; 2]> = (0..=POINTS).map(point).collect();
+        let table: Box<[[f64; 2]; POINTS + 1]> = Box::new(std::array::from_fn(point));
         let steps = step_of(table[0][0])..=step_of(1.0) + 1;
         let reached = steps.map(|step| {
             let share = f64::from_bits(step << STEP_SHIFT);
             u16::try_from(table.partition_point(|point| point[0] < share)).expect("few points")
         });
-        Self { reached: reached.collect(), table }
+        let mut draws = Self { reached: reached.collect(), table, in_a_pass: 0.0 };
+        draws.in_a_pass = draws.at(1.0)[0];
+        draws
+    }
+
+    /// The share of units that as many draws touch as there are units.
+    #[inline]
+    pub fn in_a_pass(&self) -> f64 {
+        self.in_a_pass
     }
 
     /// The share of units that draws touch, `t` by the number of units, and the odds that a draw finds one untouched for so
@@ -78,7 +88,7 @@ impl Draws {
     #[inline]
     pub fn time_of(&self, share: f64) -> f64 {
         if share <= self.table[0][0] {
-            return time(0) * (share / self.table[0][0]).max(0.0);
+            return TIMES[0] * (share / self.table[0][0]).max(0.0);
         }
         if share >= self.table[POINTS][0].min(1.0 - 1e-9) {
             return f64::INFINITY;
@@ -88,7 +98,7 @@ impl Draws {
         let high = from + self.table[from..to].partition_point(|point| point[0] < share);
         let (low, high) = (high - 1, high);
         let (from, to) = (self.table[low][0], self.table[high][0]);
-        time(low) + (time(high) - time(low)) * ((share - from) / (to - from))
+        TIMES[low] + (TIMES[high] - TIMES[low]) * ((share - from) / (to - from))
     }
 }
 
@@ -101,12 +111,22 @@ fn step_of(number: f64) -> u64 {
     number.to_bits() >> STEP_SHIFT
 }
 
-/// The time of a point.
-fn time(index: usize) -> f64 {
-    let steps = 1u64 << POINT_BITS;
-    let octave = OCTAVE_FIRST + i32::try_from(index as u64 / steps).expect("few octaves");
-    let base = f64::from_bits(u64::try_from(1023 + octave).expect("a normal number") << 52);
-    base * (1.0 + (index as u64 % steps) as f64 / steps as f64)
+/// The times of the points.
+static TIMES: [f64; POINTS + 1] = times();
+
+const fn times() -> [f64; POINTS + 1] {
+    let mut times = [FIRST; POINTS + 1];
+    let steps = 1 << POINT_BITS;
+    let mut index = 1;
+    while index < steps {
+        times[index] = FIRST * (1.0 + index as f64 / steps as f64);
+        index += 1;
+    }
+    while index <= POINTS {
+        times[index] = 2.0 * times[index - steps];
+        index += 1;
+    }
+    times
 }
 
 #[cfg(test)]
@@ -135,7 +155,7 @@ mod tests {
         {
             let high = draws.table.partition_point(|point| point[0] < share);
             let (from, to) = (draws.table[high - 1][0], draws.table[high][0]);
-            let expected = time(high - 1) + (time(high) - time(high - 1)) * ((share - from) / (to - from));
+            let expected = TIMES[high - 1] + (TIMES[high] - TIMES[high - 1]) * ((share - from) / (to - from));
             assert_eq!(draws.time_of(share), expected, "{share}");
         }
     }

@@ -1,7 +1,7 @@
 //! What working sets of one profile have in common: blocks, what a thread finds that is alone, what a walk costs.
 
 use super::Footprint;
-use super::hits::HitPrice;
+use super::hits::{HitPrice, ShortWay};
 use super::level::{Alone, Reuse};
 use super::machine::PAGES;
 use super::profile::{Blocks, Order, Pattern, Profile};
@@ -19,7 +19,9 @@ pub(super) struct Kind {
     pub is_stream: bool,
     /// They go past all TLBs.
     pub is_physical: bool,
-    /// What a run that missed nothing cost the last time.
+    /// Whether runs that miss nothing may go the short way.
+    pub short_way: ShortWay,
+    /// What such a run cost the last time.
     pub hits: HitPrice,
 }
 
@@ -37,7 +39,7 @@ impl Footprint {
         let lines = self.reuse(profile.blocks(self.machine.line_bytes), page_bytes / self.machine.line_bytes);
         let pages = self.reuse(profile.blocks(page_bytes), 1);
         let bytes = profile.units as f64 * profile.unit_bytes as f64;
-        let kind = Kind {
+        let mut kind = Kind {
             walk_cycles: self.walk_cycles(&lines, &pages, bytes),
             lines,
             pages,
@@ -46,8 +48,10 @@ impl Footprint {
             is_write: profile.is_write,
             is_stream: !profile.is_scattered && matches!(profile.pattern, Pattern::Sequential | Pattern::Strided(_)),
             is_physical: profile.is_physical,
+            short_way: ShortWay::None,
             hits: HitPrice::default(),
         };
+        kind.short_way = self.short_way(&kind);
         self.kinds.push(kind);
         let place = u32::try_from(self.kinds.len() - 1).expect("fewer than 2^32 kinds");
         self.kinds_by_profile.insert(key, place);
@@ -59,7 +63,7 @@ impl Footprint {
         let Blocks { count, touches_a_run, spacing, order } = blocks;
         let machine = &self.machine;
         let alone = machine.levels.iter().map(|level| {
-            let sets = &machine.sets[level.sets];
+            let sets = &level.sets;
             // Units further apart than a block leave sets out.
             let used = (level.count / spacing.min(page_blocks as f64)).max(1.0);
             let density = 1.0 / used;
@@ -68,11 +72,11 @@ impl Footprint {
                 Order::Cycle => f64::INFINITY,
                 Order::Drawn(draws) => draws.time_of(sets.kept(own, 0.0) / own),
             };
-            let misses = match &order {
-                Order::Cycle => sets.misses(own, 0.0) / own,
-                Order::Drawn(draws) => draws.at(time)[1],
+            let [touched, misses] = match &order {
+                Order::Cycle => [1.0, sets.misses(own, 0.0) / own],
+                Order::Drawn(draws) => draws.at(time),
             };
-            Alone { density, misses, kept: sets.kept(own, 0.0) / own, time }
+            Alone { density, misses, kept: sets.kept(own, 0.0) / own, time, touched }
         });
         Reuse { blocks: count, accesses_a_touch: touches_a_run, alone: alone.collect(), order }
     }
@@ -98,7 +102,7 @@ impl Footprint {
                 Order::Cycle => lines.alone[cache].misses / 8.0,
                 Order::Drawn(_) => {
                     let own = 2.0 * table_lines / level.count;
-                    machine.sets[level.sets].misses(own, 0.0) / own
+                    level.sets.misses(own, 0.0) / own
                 }
             };
             leaf += misses * (machine.latency_behind(cache) - level.latency);

@@ -1,9 +1,11 @@
 //! A cache or TLB, a working set at it, and what it remembers of one.
 
-use super::ask::Answer;
+use super::ask::Change;
+use super::number::lesser;
 use super::profile::Order;
 use super::recency::Recency;
 use super::sets::Sets;
+use std::sync::Arc;
 
 /// No cpu.
 pub(super) const NOWHERE: u16 = u16::MAX;
@@ -13,8 +15,7 @@ pub(super) const NOWHERE: u16 = u16::MAX;
 pub(super) struct Level {
     /// Sets, as a number to divide by.
     pub count: f64,
-    /// The place of its [`Sets`].
-    pub sets: usize,
+    pub sets: Arc<Sets>,
     /// From hit to use.
     pub latency: f64,
     pub is_shared: bool,
@@ -38,13 +39,13 @@ impl Reuse {
     }
 
     /// Blocks that a level holds, the `place`-th of all.
-    pub fn held(&self, there: &Place, sets: &Sets, level: &Level, place: usize, recency: &Recency) -> f64 {
+    pub fn held(&self, there: &Place, level: &Level, place: usize, recency: &Recency) -> f64 {
         let blocks = match &self.order {
             Order::Cycle => f64::from(there.there),
             Order::Drawn(draws) => self.blocks * draws.at(f64::from(there.there) / self.blocks)[0],
         };
         let density = self.alone[place].density;
-        sets.kept(blocks * density, recency.since(there.newest) / level.count) / density
+        level.sets.kept(blocks * density, recency.since(there.newest, there.run) / level.count) / density
     }
 
     /// Takes a share of the blocks away.
@@ -71,8 +72,10 @@ pub(super) struct Alone {
     /// Blocks of a pass that miss, and blocks that are kept, by all of them.
     pub misses: f64,
     pub kept: f64,
-    /// For drawn blocks: the touches until one that is not used leaves, by blocks.
+    /// For drawn blocks: the touches until one that is not used leaves, by blocks, and the share of blocks that is touched
+    /// meanwhile.
     pub time: f64,
+    pub touched: f64,
 }
 
 /// What a level remembers of a working set: 24 bytes.
@@ -87,48 +90,50 @@ pub(super) struct Place {
     pub there: f32,
     /// Where, for a level that is not shared.
     pub cpu: u16,
+    /// Near which run of the [`Recency`] these moments are.
+    pub run: u16,
 }
 
 impl Place {
-    pub const EMPTY: Self = Self { oldest: 0.0, newest: 0.0, there: 0.0, cpu: NOWHERE };
+    pub const EMPTY: Self = Self { oldest: 0.0, newest: 0.0, there: 0.0, cpu: NOWHERE, run: u16::MAX };
 }
 
-/// Puts down what an answer changes.
+/// Puts down a change.
 #[inline]
-pub(super) fn settle(answer: &Answer, reuse: &Reuse, place: &mut Place, recency: &mut Recency) {
+pub(super) fn settle(change: &Change, reuse: &Reuse, place: &mut Place, recency: &mut Recency) {
     let blocks = reuse.blocks;
-    if answer.touched <= 0.0 {
+    if change.touched <= 0.0 {
         return;
     }
     let was_empty = place.there <= 0.0;
     let is_drawn = reuse.order_is_drawn();
-    if !is_drawn && answer.came == 0.0 && !was_empty {
-        settle_hits(answer.touched, blocks, place, recency);
+    if !is_drawn && change.came == 0.0 && !was_empty {
+        settle_hits(change.touched, blocks, place, recency);
         return;
     }
     let to = match is_drawn {
         true => place.newest,
-        false => place.until(answer.touched_again),
+        false => place.until(change.touched_again),
     };
-    if answer.touched_again > 0.0 {
-        recency.take(place.oldest, to, answer.touched_again);
+    if change.touched_again > 0.0 {
+        recency.take(place.oldest, to, change.touched_again, place.run);
     }
     let before = recency.clock();
-    recency.touch(answer.touched);
+    recency.touch(change.touched);
     let now = recency.clock();
-    let there = f64::from(place.there) + answer.came;
+    let there = f64::from(place.there) + change.came;
     #[allow(clippy::cast_possible_truncation, reason = "24 bits of a number of blocks are enough")]
-    let there = if is_drawn { there.min(64.0 * blocks) } else { there.min(blocks) } as f32;
+    let there = if is_drawn { lesser(there, 64.0 * blocks) } else { lesser(there, blocks) } as f32;
     if was_empty {
         place.oldest = before;
     } else if is_drawn {
         // `came` is the number of draws.
-        let passes = answer.came / blocks;
+        let passes = change.came / blocks;
         place.oldest = if passes >= 1.0 { before } else { place.oldest + (place.newest - place.oldest) * passes };
     } else {
-        place.oldest = oldest_after(answer.touched, blocks, to, now);
+        place.oldest = oldest_after(change.touched, blocks, to, now);
     }
-    place.newest = now;
+    (place.newest, place.run) = (now, recency.last());
     place.there = there;
 }
 
@@ -136,9 +141,9 @@ pub(super) fn settle(answer: &Answer, reuse: &Reuse, place: &mut Place, recency:
 #[inline]
 pub(super) fn settle_hits(touched: f64, blocks: f64, place: &mut Place, recency: &mut Recency) {
     let to = place.until(touched);
-    recency.take(place.oldest, to, touched);
+    recency.take(place.oldest, to, touched, place.run);
     recency.touch(touched);
-    place.newest = recency.clock();
+    (place.newest, place.run) = (recency.clock(), recency.last());
     place.oldest = oldest_after(touched, blocks, to, place.newest);
 }
 

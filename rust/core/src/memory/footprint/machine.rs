@@ -7,7 +7,6 @@ use super::sets::{Sets, Shape, Spread};
 use crate::base::ConfigError;
 use crate::memory::Geometry;
 use crate::memory::config::{MachineConfig, PageSize, Placement};
-use std::sync::Arc;
 
 /// What is behind so many times a cache's lines has left it under any policy.
 const REACH: f64 = 3.0;
@@ -34,7 +33,6 @@ pub(super) struct Machine {
     /// Caches of the path that are not shared come first.
     pub private_caches: usize,
     pub tlb_paths: [TlbPath; 3],
-    pub sets: Vec<Arc<Sets>>,
     pub line_bytes: u64,
     pub memory_latency: f64,
     pub transfer: f64,
@@ -78,7 +76,6 @@ impl Machine {
             caches: data.len(),
             private_caches: data.iter().filter(|&&cache| !config.caches[cache].shared).count(),
             tlb_paths: Default::default(),
-            sets: Vec::new(),
             line_bytes,
             memory_latency: config.memory_latency_cycles.into(),
             transfer: config.transfer_cycles.into(),
@@ -88,7 +85,6 @@ impl Machine {
             is_coherent: cpus > 1 && config.coherence == crate::memory::config::Coherence::Mesi,
         };
         let mut recencies = Vec::new();
-        let mut known: Vec<Shape> = Vec::new();
         for &cache in &data {
             let cache_config = &config.caches[cache];
             let geometry = Geometry::of_cache(cache_config);
@@ -100,7 +96,6 @@ impl Machine {
             };
             let latency = config.latency_cycles_of(cache).into();
             machine.add(
-                &mut known,
                 &mut recencies,
                 (cache_config.replacement, cache_config.ways, spread),
                 sets,
@@ -113,7 +108,6 @@ impl Machine {
             let sets = f64::from(tlb_config.entries / tlb_config.ways);
             let latency = config.hit_cycles_of(tlb).into();
             machine.add(
-                &mut known,
                 &mut recencies,
                 (tlb_config.replacement, tlb_config.ways, Spread::Even),
                 sets,
@@ -130,21 +124,8 @@ impl Machine {
         Ok((machine, recencies))
     }
 
-    fn add(
-        &mut self,
-        known: &mut Vec<Shape>,
-        recencies: &mut Vec<Recency>,
-        shape: Shape,
-        count: f64,
-        latency: f64,
-        is_shared: bool,
-    ) {
-        let sets = known.iter().position(|&other| other == shape).unwrap_or_else(|| {
-            known.push(shape);
-            self.sets.push(Sets::of(shape));
-            known.len() - 1
-        });
-        self.levels.push(Level { count, sets, latency, is_shared, first: recencies.len() });
+    fn add(&mut self, recencies: &mut Vec<Recency>, shape: Shape, count: f64, latency: f64, is_shared: bool) {
+        self.levels.push(Level { count, sets: Sets::of(shape), latency, is_shared, first: recencies.len() });
         let capacity = count * f64::from(shape.1);
         let copies = if is_shared { 1 } else { self.cpus };
         recencies.extend((0..copies).map(|_| Recency::new(capacity, REACH * capacity, is_shared && self.cpus > 1)));

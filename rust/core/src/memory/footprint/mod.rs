@@ -9,11 +9,13 @@
 
 mod ask;
 mod cost;
+mod drawn;
 mod draws;
 mod hits;
 mod kind;
 mod level;
 mod machine;
+mod number;
 mod play;
 mod profile;
 mod recency;
@@ -229,9 +231,9 @@ impl Footprint {
 
     /// What a level remembers of a working set on a cpu.
     #[inline]
-    fn place(&self, cpu: usize, set: SetId, level: usize) -> Place {
-        let place = self.places[self.row(cpu, set, level)];
+    fn place(&self, cpu: usize, set: SetId, level: usize) -> &Place {
+        let place = &self.places[self.row(cpu, set, level)];
         let is_here = self.machine.levels[level].is_shared || usize::from(place.cpu) == cpu;
-        if is_here { place } else { Place::EMPTY }
+        if is_here { place } else { &Place::EMPTY }
     }
 }

@@ -14,6 +14,9 @@ const YOUNG: usize = 8;
 /// Joined runs that what a cache holds is cut into.
 const GRAINS: f64 = 8.0;
 
+/// Runs that a search passes over at a time.
+const STRIDE: usize = 8;
+
 /// Lines that are none.
 const SPECK: f64 = 1e-6;
 
@@ -69,22 +72,50 @@ impl Recency {
         mark < self.start
     }
 
-    /// Lines touched since `mark`, each counted once. Infinite if what was touched then is gone.
+    /// The last run: where a search for a moment that is now begins later on.
     #[inline]
-    pub fn since(&self, mark: f64) -> f64 {
+    pub fn last(&self) -> u16 {
+        #[allow(clippy::cast_possible_truncation, reason = "few runs")]
+        let last = self.count.saturating_sub(1) as u16;
+        last
+    }
+
+    /// Lines touched since `mark`, each counted once. Infinite if what was touched then is gone. The search for `mark` begins
+    /// at the run `near`: it is short if that was the last one when `mark` was now.
+    #[inline]
+    pub fn since(&self, mark: f64, near: u16) -> f64 {
         if mark < self.start {
             return f64::INFINITY;
         }
-        match self.begins[..self.count].iter().rposition(|&begin| begin <= mark) {
+        match self.find(near.into(), |begin| begin <= mark) {
             Some(run) => self.between(run, mark, self.clock) + sum(&self.lines[run + 1..self.count]),
             None => sum(&self.lines[..self.count]),
         }
     }
 
-    /// Takes out so many of the lines whose last touch was between `from` and `to`, since they are touched again.
+    /// The same for some moments: as a rule they lie in one run.
     #[inline]
-    pub fn take(&mut self, from: f64, to: f64, lines: f64) {
-        match self.begins[..self.count].iter().rposition(|&begin| begin < to) {
+    pub fn since_each<const N: usize>(&self, marks: [f64; N], near: u16) -> [f64; N] {
+        let (mut last, mut later) = (usize::MAX, 0.0);
+        marks.map(|mark| {
+            let from = if last == usize::MAX { near.into() } else { last };
+            match self.find(from, |begin| begin <= mark) {
+                Some(run) if mark >= self.start => {
+                    if run != last {
+                        (last, later) = (run, sum(&self.lines[run + 1..self.count]));
+                    }
+                    self.between(run, mark, self.clock) + later
+                }
+                _ => self.since(mark, near),
+            }
+        })
+    }
+
+    /// Takes out so many of the lines whose last touch was between `from` and `to`, since they are touched again. The search
+    /// begins at the run `near`, as that of [`since`](Self::since) does.
+    #[inline]
+    pub fn take(&mut self, from: f64, to: f64, lines: f64, near: u16) {
+        match self.find(near.into(), |begin| begin < to) {
             // As a rule they are of one run.
             Some(run) if self.begins[run] <= from + SPECK => self.lose(run, lines),
             Some(run) => self.take_from_many(run, from, to, lines),
@@ -92,14 +123,28 @@ impl Recency {
         }
     }
 
+    /// The last run that begins early enough; those before it do as well.
+    #[inline]
+    fn find(&self, near: usize, is_early: impl Fn(f64) -> bool) -> Option<usize> {
+        let begins = &self.begins[..self.count];
+        let last = self.count.checked_sub(1)?;
+        let run = near.min(last);
+        match is_early(begins[run]) {
+            true if run == last || !is_early(begins[run + 1]) => Some(run),
+            true => last_of(begins, is_early),
+            false => last_of(&begins[..run], is_early),
+        }
+    }
+
     /// Of each run up to `last` its share in that stretch.
+    #[inline(never)]
     fn take_from_many(&mut self, last: usize, from: f64, to: f64, lines: f64) {
         if from < self.start {
             // Most of them are gone, and the others may be anywhere.
             self.owed += lines * ((to - self.start) / (to - from)).max(0.0);
             return;
         }
-        let first = self.ends[..last].iter().rposition(|&end| end <= from).map_or(0, |before| before + 1);
+        let first = last_of(&self.ends[..last], |end| end <= from).map_or(0, |before| before + 1);
         let at_first = self.between(first, from, to);
         let at_last = if last > first { self.between(last, from, to) } else { 0.0 };
         let whole = first + 1..last.max(first + 1);
@@ -159,6 +204,7 @@ impl Recency {
     }
 
     /// Drops runs of which nothing is left and those out of reach, and joins the older ones.
+    #[inline(never)]
     fn make_room(&mut self) {
         let mut behind = sum(&self.lines);
         if self.owed > 0.0 {
@@ -183,23 +229,36 @@ impl Recency {
 
     /// Joins neighbours that have no more than so many lines together, but for the youngest.
     fn join(&mut self, grain: f64) {
-        let old = self.count.saturating_sub(YOUNG);
-        let mut count = 0;
-        for run in 0..self.count {
-            let (begin, end, lines) = (self.begins[run], self.ends[run], self.lines[run]);
+        let runs = self.count.min(ROOM);
+        let old = runs.saturating_sub(YOUNG);
+        let (mut count, mut before) = (0, f64::INFINITY);
+        for run in 0..runs {
+            let lines = self.lines[run];
             if lines <= SPECK {
                 continue;
             }
-            if count > 0 && run < old && self.lines[count - 1] + lines <= grain {
-                self.lines[count - 1] += lines;
-                self.ends[count - 1] = end;
+            if run < old && before + lines <= grain {
+                before += lines;
             } else {
-                (self.begins[count], self.ends[count], self.lines[count]) = (begin, end, lines);
+                self.begins[count] = self.begins[run];
+                before = lines;
                 count += 1;
             }
+            self.ends[count - 1] = self.ends[run];
+            self.lines[count - 1] = before;
         }
         self.count = count;
     }
+}
+
+/// The last of moments in order that is early enough, sought from the end.
+#[inline(never)]
+fn last_of(moments: &[f64], is_early: impl Fn(f64) -> bool) -> Option<usize> {
+    let mut end = moments.len();
+    while end > STRIDE && !is_early(moments[end - STRIDE]) {
+        end -= STRIDE;
+    }
+    moments[..end].iter().rposition(|&moment| is_early(moment))
 }
 
 /// A sum, four at a time.
@@ -228,10 +287,10 @@ mod tests {
         recency.touch(20.0);
         let (from, to) = (mark, recency.clock());
         recency.touch(5.0);
-        assert_eq!(recency.since(mark), 25.0);
-        recency.take(from, to, 20.0);
+        assert_eq!(recency.since(mark, 0), 25.0);
+        recency.take(from, to, 20.0, 0);
         recency.touch(20.0);
-        assert_eq!(recency.since(mark), 25.0);
+        assert_eq!(recency.since(mark, 0), 25.0);
     }
 
     #[test]
@@ -242,8 +301,8 @@ mod tests {
         for _ in 0..1000 {
             recency.touch(3.0);
         }
-        assert!(recency.since(mark).is_infinite());
-        assert!(recency.since(recency.clock() - 30.0) >= 29.0);
+        assert!(recency.since(mark, 0).is_infinite());
+        assert!(recency.since(recency.clock() - 30.0, 0) >= 29.0);
     }
 
     #[test]
@@ -255,12 +314,12 @@ mod tests {
         for round in 0..10_000 {
             let (from, start) = (starts[round % 2], recency.clock());
             if let Some(from) = from {
-                recency.take(from, from + 12.0, 12.0);
+                recency.take(from, from + 12.0, 12.0, 0);
             }
             recency.touch(12.0);
             starts[round % 2] = Some(start);
         }
-        assert!((recency.since(mark) - 24.0).abs() < 3.0, "{}", recency.since(mark));
+        assert!((recency.since(mark, 0) - 24.0).abs() < 3.0, "{}", recency.since(mark, 0));
     }
 
     #[test]
@@ -270,12 +329,12 @@ mod tests {
             recency.touch(lines);
             recency.clock()
         });
-        assert_eq!(marks.map(|mark| recency.since(mark)), [28.0, 8.0, 7.0, 0.0]);
+        assert_eq!(marks.map(|mark| recency.since(mark, 0)), [28.0, 8.0, 7.0, 0.0]);
         // The second run again: those before it are one place further, those after it count no line twice.
-        recency.take(3.0, 23.0, 20.0);
+        recency.take(3.0, 23.0, 20.0, 0);
         recency.touch(20.0);
-        assert_eq!(marks.map(|mark| recency.since(mark)), [28.0, 28.0, 27.0, 20.0]);
-        assert_eq!(recency.since(27.5), 23.5);
+        assert_eq!(marks.map(|mark| recency.since(mark, 0)), [28.0, 28.0, 27.0, 20.0]);
+        assert_eq!(recency.since(27.5, 0), 23.5);
     }
 
     #[test]
@@ -285,8 +344,8 @@ mod tests {
             recency.touch(lines);
         }
         // An eighth of the cache is one run: which of its lines came first is not told.
-        recency.take(2.0, 6.0, 4.0);
-        assert_eq!((recency.since(0.0), recency.since(4.0), recency.since(8.0)), (5.0, 3.0, 1.0));
+        recency.take(2.0, 6.0, 4.0, 0);
+        assert_eq!((recency.since(0.0, 0), recency.since(4.0, 0), recency.since(8.0, 0)), (5.0, 3.0, 1.0));
     }
 
     #[test]
@@ -295,14 +354,14 @@ mod tests {
         for lines in [10.0, 30.0, 10.0] {
             recency.touch(lines);
         }
-        recency.take(5.0, 45.0, 10.0);
+        recency.take(5.0, 45.0, 10.0, 0);
         let left = [5.0, 5.0 * 0.75, 30.0 * 0.75, 5.0 * 0.75, 5.0];
         for (mark, place) in [(0.0, 0), (5.0, 1), (10.0, 2), (40.0, 3)] {
             let expected: f64 = left[place..].iter().sum();
-            assert!((recency.since(mark) - expected).abs() < 1.5, "{mark}: {} {expected}", recency.since(mark));
+            assert!((recency.since(mark, 0) - expected).abs() < 1.5, "{mark}: {} {expected}", recency.since(mark, 0));
         }
         let sum: f64 = left.iter().sum();
-        assert!((recency.since(0.0) - sum).abs() < 1e-9);
+        assert!((recency.since(0.0, 0) - sum).abs() < 1e-9);
     }
 
     #[test]
@@ -315,12 +374,39 @@ mod tests {
         let now = recency.clock();
         let (from, there) = (now - 1920.0, 192.0);
         for _ in 0..500 {
-            recency.take(from, now, there / 10.0);
+            recency.take(from, now, there / 10.0, 0);
         }
         for _ in 0..60 {
             recency.touch(1.0);
         }
-        assert!(recency.since(now) <= 60.0 && recency.since(now - 1.0) < 61.5, "{}", recency.since(now - 1.0));
+        assert!(recency.since(now, 0) <= 60.0 && recency.since(now - 1.0, 0) < 61.5, "{}", recency.since(now - 1.0, 0));
+    }
+
+    #[test]
+    fn where_a_search_begins_changes_no_answer() {
+        let mut recency = Recency::new(64.0, 192.0, false);
+        let mut marks = Vec::new();
+        for turn in 0..500 {
+            recency.touch(f64::from(turn * 7 % 11) / 3.0);
+            marks.push(recency.clock());
+            let old = &marks[marks.len().saturating_sub(60)..];
+            if let [from, .., to] = old[..old.len() / 2] {
+                let near = [0, recency.last(), u16::MAX].map(|near| {
+                    let mut other = recency.clone();
+                    other.take(from, to, 2.0, near);
+                    format!("{other:?}")
+                });
+                assert!(near[0] == near[1] && near[1] == near[2], "{turn}");
+                recency.take(from, to, 2.0, 0);
+            }
+            for window in old.windows(3) {
+                let expected = [0, 1, 2].map(|mark| recency.since(window[mark], u16::MAX));
+                for near in [0, u16::try_from(turn % 48).unwrap(), recency.last()] {
+                    assert_eq!([0, 1, 2].map(|mark| recency.since(window[mark], near)), expected);
+                    assert_eq!(recency.since_each([window[0], window[1], window[2]], near), expected);
+                }
+            }
+        }
     }
 
     #[test]
@@ -329,7 +415,7 @@ mod tests {
         recency.touch(10.0);
         let mark = recency.clock();
         recency.clear();
-        assert!(recency.since(mark).is_infinite());
-        assert_eq!(recency.since(recency.clock()), 0.0);
+        assert!(recency.since(mark, 0).is_infinite());
+        assert_eq!(recency.since(recency.clock(), 0), 0.0);
     }
 }

@@ -1,9 +1,10 @@
 //! A run of accesses: what it costs at every level, and what it leaves behind.
 
-use super::ask::{Answer, Asked, Here, ask};
+use super::ask::{Asked, Change, Here, ask};
 use super::cost::{ByCause, Expected, LEVELS_MAX};
 use super::kind::Kind;
-use super::level::{Level, NOWHERE, Place, Reuse, settle};
+use super::level::{NOWHERE, Place, Reuse, settle};
+use super::machine::Machine;
 use super::profile::Order;
 use super::{Cause, Footprint, SetId, WorkingSet};
 
@@ -12,7 +13,7 @@ const PATH_MAX: usize = 2 * LEVELS_MAX;
 
 /// The answers of all levels to one run.
 pub(super) struct Answers {
-    levels: [Answer; PATH_MAX],
+    levels: [Change; PATH_MAX],
     /// Lines of which it is new that they were touched; draws.
     known: f64,
     /// Lines that came from another cpu's caches.
@@ -20,7 +21,7 @@ pub(super) struct Answers {
 }
 
 impl Answers {
-    pub const EMPTY: Self = Self { levels: [Answer::NONE; PATH_MAX], known: 0.0, transferred: 0.0 };
+    pub const EMPTY: Self = Self { levels: [Change::NONE; PATH_MAX], known: 0.0, transferred: 0.0 };
 }
 
 impl Footprint {
@@ -28,15 +29,9 @@ impl Footprint {
     #[inline]
     pub(super) fn here<'a>(&'a self, cpu: usize, id: SetId, level: usize, reuse: &'a Reuse) -> Here<'a> {
         let machine = &self.machine;
-        let Level { count, sets, .. } = machine.levels[level];
-        Here {
-            reuse,
-            alone: &reuse.alone[level],
-            place: self.place(cpu, id, level),
-            sets: &machine.sets[sets],
-            count,
-            recency: &self.recencies[machine.recency(&machine.levels[level], cpu)],
-        }
+        let at = &machine.levels[level];
+        let place = self.place(cpu, id, level);
+        Here { reuse, alone: &reuse.alone[level], place, level: at, recency: &self.recencies[machine.recency(at, cpu)] }
     }
 
     /// What a run costs; changes nothing. Both are empty before.
@@ -71,11 +66,11 @@ impl Footprint {
                     expected.stall[Cause::Migration as usize] += migrated * longer;
                     expected.stall[Cause::Coherence as usize] += coherent * longer;
                     latency += transferred * longer;
-                    asked.drop(transferred);
+                    asked.drop(transferred, &kind.lines);
                     answers.transferred = transferred;
                 }
             }
-            answers.levels[cache] = answer;
+            answers.levels[cache] = answer.change;
             if answer.total <= 0.0 {
                 break;
             }
@@ -88,7 +83,7 @@ impl Footprint {
             latency += misses;
         }
         let share;
-        (expected.user, share) = self.price(kind, accesses, hit, latency, translation);
+        (expected.user, share) = machine.price(kind, accesses, hit, latency, translation);
         expected.walk = translation * share;
         expected.stall.iter_mut().for_each(|stall| *stall *= share);
     }
@@ -124,7 +119,7 @@ impl Footprint {
             lookups = misses;
             expected.tlb_misses[tlb] = misses;
             asked.next(&answer, kind.pages.order_is_drawn());
-            answers.levels[place] = answer;
+            answers.levels[place] = answer.change;
             if misses <= 0.0 {
                 break;
             }
@@ -135,25 +130,6 @@ impl Footprint {
         }
         expected.walks = misses;
         latency + misses * kind.walk_cycles
-    }
-
-    /// Turns latencies into cycles: dependent accesses wait for all of it, of independent ones `mlp` overlap and one begins
-    /// each cycle. Tells the accesses' own cycles, and the share of latencies that is waited for.
-    #[inline]
-    pub(super) fn price(&self, kind: &Kind, accesses: f64, hit: f64, stall: f64, translation: f64) -> (f64, f64) {
-        let mlp = match (kind.is_dependent, kind.is_stream) {
-            (true, _) => 1.0,
-            (false, true) => self.machine.stream_mlp,
-            (false, false) => self.machine.mlp,
-        };
-        let whole = accesses * hit + stall + translation;
-        let cycles = if kind.is_dependent { whole } else { (whole / mlp).max(accesses) };
-        // Of an access, the latency of a hit is its own time, and at least the cycle in which it begins.
-        let user =
-            if kind.is_dependent { accesses * hit } else { (accesses * hit / mlp).max(accesses.min(accesses * hit)) };
-        let user = user.min(cycles);
-        let waited = stall + translation;
-        if waited > 0.0 { (user, (cycles - user) / waited) } else { (cycles, 0.0) }
     }
 
     /// Puts down what a run has changed.
@@ -168,8 +144,8 @@ impl Footprint {
         let kind = &self.kinds[self.sets[id.0 as usize].kind as usize];
         let width = machine.levels.len();
         for level in 0..width {
-            let answer = &answers.levels[level];
-            if answer.touched <= 0.0 {
+            let change = &answers.levels[level];
+            if change.touched <= 0.0 {
                 continue;
             }
             let reuse = if level < machine.caches { &kind.lines } else { &kind.pages };
@@ -179,7 +155,7 @@ impl Footprint {
             if !place.is_shared && usize::from(here.cpu) != cpu {
                 *here = Place::EMPTY;
             }
-            settle(answer, reuse, here, &mut self.recencies[machine.recency(place, cpu)]);
+            settle(change, reuse, here, &mut self.recencies[machine.recency(place, cpu)]);
             if !place.is_shared {
                 here.cpu = u16::try_from(cpu).expect("at most 64 cpus");
             }
@@ -200,7 +176,7 @@ impl Footprint {
             if old_cpu != NOWHERE && usize::from(old_cpu) != cpu {
                 let level = &machine.levels[last];
                 let recency = &self.recencies[machine.recency(level, old_cpu.into())];
-                let left = kind.lines.held(&place, &machine.sets[level.sets], level, last, recency);
+                let left = kind.lines.held(&place, level, last, recency);
                 self.sets[id.0 as usize].left_behind = left;
             }
             let set = &mut self.sets[id.0 as usize];
@@ -217,5 +193,26 @@ impl Footprint {
                 kind.lines.lose(place, share);
             }
         }
+    }
+}
+
+impl Machine {
+    /// Turns latencies into cycles: dependent accesses wait for all of it, of independent ones `mlp` overlap and one begins
+    /// each cycle. Tells the accesses' own cycles, and the share of latencies that is waited for.
+    #[inline]
+    pub(super) fn price(&self, kind: &Kind, accesses: f64, hit: f64, stall: f64, translation: f64) -> (f64, f64) {
+        let mlp = match (kind.is_dependent, kind.is_stream) {
+            (true, _) => 1.0,
+            (false, true) => self.stream_mlp,
+            (false, false) => self.mlp,
+        };
+        let whole = accesses * hit + stall + translation;
+        let cycles = if kind.is_dependent { whole } else { (whole / mlp).max(accesses) };
+        // Of an access, the latency of a hit is its own time, and at least the cycle in which it begins.
+        let user =
+            if kind.is_dependent { accesses * hit } else { (accesses * hit / mlp).max(accesses.min(accesses * hit)) };
+        let user = user.min(cycles);
+        let waited = stall + translation;
+        if waited > 0.0 { (user, (cycles - user) / waited) } else { (cycles, 0.0) }
     }
 }

@@ -5,6 +5,7 @@
 //! a set is binomial (Thiebaut & Stone, TOCS 1987; Agarwal, Hennessy & Horowitz, TOCS 1989). Under LRU this is their
 //! formula: of k lines under e of others in D ways min(k, max(0, D - e)) are kept.
 
+use super::number::{greater, lesser};
 use super::play;
 use crate::memory::config::ReplacementKind;
 use crate::memory::config::check::WAYS_MAX;
@@ -42,6 +43,8 @@ pub(super) struct Sets {
     /// Points of the table a line.
     density: f64,
     points: usize,
+    /// The last point, as a number to compare with.
+    last: f64,
     /// Up to so many points of own lines and of others' together nothing misses.
     clear: f64,
     /// Two values a point: lines of a pass that miss, and lines kept until it began.
@@ -75,7 +78,7 @@ impl Sets {
     /// Sets of `ways` lines under a policy.
     fn new(policy: ReplacementKind, ways: u32, spread: Spread) -> Self {
         if ways > WAYS_MAX {
-            return Self { ways: ways.into(), density: 0.0, points: 0, clear: 0.0, table: Vec::new() };
+            return Self { ways: ways.into(), density: 0.0, points: 0, last: 0.0, clear: 0.0, table: Vec::new() };
         }
         let played = play::Played::new(policy, ways);
         let size = ways as usize;
@@ -93,7 +96,14 @@ impl Sets {
         let table: Vec<[f32; 2]> = table.into_iter().map(|pair| pair.map(|value| value as f32)).collect();
         let misses = |sum: usize| (0..=sum).any(|own| table[own * points + sum - own][0] != 0.0);
         let clear = (0..points).find(|&sum| misses(sum)).unwrap_or(points).saturating_sub(1);
-        Self { ways: ways.into(), density: density as f64, points, clear: clear as f64, table }
+        Self {
+            ways: ways.into(),
+            density: density as f64,
+            points,
+            last: (points - 1) as f64,
+            clear: clear as f64,
+            table,
+        }
     }
 
     /// Whether [`misses`](Self::misses) is 0.
@@ -105,8 +115,8 @@ impl Sets {
     /// Whether there is room for so many lines in sum, however they lie: then nothing misses, nor with fewer.
     #[inline]
     pub fn has_room(&self, lines: f64) -> bool {
-        // The points around are at most two further.
-        lines * self.density + 2.0 <= self.clear
+        // Of the points around, none has more than one in sum that is not filled.
+        lines * self.density + 1.0 <= self.clear
     }
 
     /// Of `own` lines a set, those of the next pass that miss after `others` lines a set were touched.
@@ -115,10 +125,10 @@ impl Sets {
         if self.points == 0 {
             return if own + others > self.ways + 1e-6 { own } else { 0.0 };
         }
-        let extent = (self.points - 1) as f64 / self.density;
+        let extent = self.last / self.density;
         // More own lines than that change no number of hits.
-        let beyond = (own - extent).max(0.0);
-        (self.value(own - beyond, others, 0) + beyond).clamp(0.0, own)
+        let beyond = greater(own - extent, 0.0);
+        lesser(greater(self.value::<0>(own - beyond, others) + beyond, 0.0), own)
     }
 
     /// Of `own` lines a set, those that are still there after `others` lines a set were touched.
@@ -127,26 +137,31 @@ impl Sets {
         if self.points == 0 {
             return own.min((self.ways - others).max(0.0));
         }
-        self.value(own, others, 1).min(own)
+        lesser(self.value::<1>(own, others), own)
+    }
+
+    /// The point at or below so many lines a set, and how far they are above it.
+    #[inline]
+    fn point(&self, lines: f64) -> (usize, f64) {
+        let place = lesser(lines * self.density, self.last);
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at most the points")]
+        let point = (place as u32 as usize).min(self.points - 2);
+        (point, place - point as f64)
     }
 
     /// Between the three points around: where neither number is whole, sets that have one line more of the own are those that
     /// have one less of others, as where all lie one after the other.
     #[inline]
-    fn value(&self, own: f64, others: f64, which: usize) -> f64 {
-        let last = (self.points - 1) as f64;
-        let (x, y) = ((own * self.density).min(last), (others * self.density).min(last));
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at most the points")]
-        let (i, j) = ((x as u32 as usize).min(self.points - 2), (y as u32 as usize).min(self.points - 2));
-        let (dx, dy) = (x - i as f64, y - j as f64);
-        let low = i * self.points + j;
-        let at = |place: usize| f64::from(self.table[place][which]);
-        let (right, up) = (at(low + self.points), at(low + 1));
+    fn value<const WHICH: usize>(&self, own: f64, others: f64) -> f64 {
+        let ((x, dx), (y, dy)) = (self.point(own), self.point(others));
+        let around = &self.table[x * self.points + y..][..self.points + 2];
+        let at = |place: usize| f64::from(around[place][WHICH]);
+        let (right, up) = (at(self.points), at(1));
         if dx + dy <= 1.0 {
-            let corner = at(low);
+            let corner = at(0);
             corner + (right - corner) * dx + (up - corner) * dy
         } else {
-            let corner = at(low + self.points + 1);
+            let corner = at(self.points + 1);
             corner + (up - corner) * (1.0 - dx) + (right - corner) * (1.0 - dy)
         }
     }
