@@ -94,6 +94,8 @@ impl Pattern {
 #[derive(Clone, Debug)]
 pub struct Cursor {
     units: u64,
+    /// How many of them are hot, for a pattern that has such.
+    hot: u64,
     position: u64,
     draws: Rng,
     zipf: Option<Zipf>,
@@ -107,10 +109,12 @@ impl Cursor {
         let name = fnv1a(FNV_START, pattern.stream.as_bytes());
         let index = if pattern.stream.is_empty() { index } else { name };
         let zipf = if let Order::Zipf(skew) = pattern.order { Some(Zipf::new(units, skew)) } else { None };
+        let hot = if let Order::Hot { fraction, .. } = pattern.order { part_of(units, fraction) } else { 0 };
         let is_permuted = pattern.is_scattered || pattern.order == Order::Chase;
         let keys = Rng::stream(seed, "pattern.places", index);
         Self {
             units,
+            hot,
             position: 0,
             draws: Rng::stream(seed, "pattern", index),
             zipf,
@@ -148,7 +152,7 @@ impl Cursor {
             }
             Order::Uniform => below(&mut self.draws, self.units),
             Order::Zipf(_) => self.zipf.as_ref().expect("made with the pattern").draw(&mut self.draws),
-            Order::Hot { fraction, probability } => self.hot(*fraction, *probability),
+            Order::Hot { probability, .. } => self.hot(*probability),
             Order::List(indices) => {
                 let place = self.turn(indices.len() as u64);
                 return indices[usize::try_from(place).expect("an index")];
@@ -164,20 +168,26 @@ impl Cursor {
         place
     }
 
-    fn hot(&mut self, fraction: f64, probability: f64) -> u64 {
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a part of the units")]
-        let hot = ((self.units as f64 * fraction) as u64).min(self.units);
-        let is_hot = unit_interval(&mut self.draws) < probability;
-        match (is_hot, hot, self.units - hot) {
-            (_, hot, 0) | (true, hot @ 1.., _) => below(&mut self.draws, hot),
-            (_, hot, cold) => hot + below(&mut self.draws, cold),
-        }
+    fn hot(&mut self, probability: f64) -> u64 {
+        let cold = self.units - self.hot;
+        // If all are of one kind, that one is drawn from.
+        let is_hot = unit_interval(&mut self.draws) < probability && self.hot > 0 || cold == 0;
+        let (first, length) = if is_hot { (0, self.hot) } else { (self.hot, cold) };
+        first + below(&mut self.draws, length)
     }
+}
+
+/// A part of so many units, rounded down.
+fn part_of(units: u64, fraction: f64) -> u64 {
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a part of the units")]
+    let part = (units as f64 * fraction) as u64;
+    part.min(units)
 }
 
 /// A number in [0, 1) with 53 bits.
 fn unit_interval(draws: &mut Rng) -> f64 {
-    (draws.next_u64() >> 11) as f64 / (1u64 << 53) as f64
+    // Signed, since that becomes a floating number in one step.
+    (draws.next_u64() >> 11).cast_signed() as f64 / (1u64 << 53) as f64
 }
 
 /// A number below `bound` by the high half of a product.
