@@ -75,6 +75,10 @@ impl Books {
     }
 
     fn note_miss(&mut self, tid: Option<Tid>, causes: Causes, stall: Picos, since: Picos) {
+        if let Some((level, cause)) = causes.only() {
+            self.levels[usize::from(level)][cause as usize] += 1.0;
+            return self.enter_one(tid, cause, stall, since);
+        }
         let mut parts = [Picos::ZERO; CAUSES];
         let mut misses = [0.0; CAUSES];
         let weight: u64 = causes.iter().map(|(level, _)| self.beyond[usize::from(level)]).sum();
@@ -121,25 +125,49 @@ impl Books {
         if power == AGES - 1 { Picos::NEVER } else { Picos(1000 << power) }
     }
 
-    fn enter(&mut self, tid: Option<Tid>, misses: &[f64; CAUSES], parts: &[Picos; CAUSES], since: Picos) {
+    /// One miss of one level.
+    fn enter_one(&mut self, tid: Option<Tid>, cause: Cause, stall: Picos, since: Picos) {
+        let place = cause as usize;
+        self.stalls[place] += stall;
         let book = match tid {
             None => &mut self.kernel,
             Some(tid) => {
-                if self.threads.len() <= tid.index() {
-                    self.threads.resize(tid.index() + 1, ThreadBook::default());
+                let age = &mut self.ages[age_of(since)];
+                age.misses += 1.0;
+                if cause.is_pollution() {
+                    age.pollution += 1.0;
+                    age.pollution_stall += stall;
                 }
+                self.thread(tid)
+            }
+        };
+        book.misses[place] += 1.0;
+        book.stalls[place] += stall;
+    }
+
+    fn thread(&mut self, tid: Tid) -> &mut ThreadBook {
+        if self.threads.len() <= tid.index() {
+            self.threads.resize(tid.index() + 1, ThreadBook::default());
+        }
+        &mut self.threads[tid.index()]
+    }
+
+    fn enter(&mut self, tid: Option<Tid>, misses: &[f64; CAUSES], parts: &[Picos; CAUSES], since: Picos) {
+        self.stalls.iter_mut().zip(parts).for_each(|(stall, &part)| *stall += part);
+        let book = match tid {
+            None => &mut self.kernel,
+            Some(tid) => {
                 let age = &mut self.ages[age_of(since)];
                 let pollution = [Cause::Replaced as usize, Cause::Reordered as usize];
                 age.misses += misses.iter().sum::<f64>();
                 age.pollution += pollution.iter().map(|&cause| misses[cause]).sum::<f64>();
                 age.pollution_stall += pollution.iter().map(|&cause| parts[cause]).sum();
-                &mut self.threads[tid.index()]
+                self.thread(tid)
             }
         };
         for cause in 0..CAUSES {
             book.misses[cause] += misses[cause];
             book.stalls[cause] += parts[cause];
-            self.stalls[cause] += parts[cause];
         }
     }
 

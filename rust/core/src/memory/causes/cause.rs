@@ -70,6 +70,13 @@ impl Causes {
         place.checked_sub(1).map(|place| Cause::ALL[place])
     }
 
+    /// The level that missed and why, if there is just one.
+    #[inline]
+    pub fn only(self) -> Option<(u8, Cause)> {
+        let mut all = self.iter();
+        all.next().filter(|_| all.next().is_none())
+    }
+
     /// Levels that missed and why, from the first of the machine's list on.
     pub fn iter(self) -> impl Iterator<Item = (u8, Cause)> {
         let mut left = self.packed;
@@ -99,9 +106,11 @@ mod tests {
     #[test]
     fn causes_are_told_in_the_order_of_levels() {
         let mut causes = Causes::default();
-        assert!(causes.is_empty());
+        assert!(causes.is_empty() && causes.only().is_none());
         causes.note(31, Cause::Coherence);
+        assert_eq!(causes.only(), Some((31, Cause::Coherence)));
         causes.note(0, Cause::Compulsory);
+        assert_eq!(causes.only(), None);
         causes.note(7, Cause::Reordered);
         causes.note(7, Cause::Capacity);
         let told: Vec<_> = causes.iter().collect();
