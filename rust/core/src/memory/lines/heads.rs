@@ -1,19 +1,18 @@
 //! What is looked at first of a set, in one piece of memory: which ways are valid and which dirty, and the tag of each.
 //!
-//! Tags have 32 bits, two in a word, and a whole set is searched with a few operations that do not branch. Nearly always
-//! a tag is all there is of a key; what is beyond it is kept elsewhere.
+//! Tags have 32 bits, and a whole set is searched without a branch, several tags at a time. Nearly always a tag is all there
+//! is of a key; what is beyond it is kept elsewhere.
 
-use super::halves;
+/// Words before the tags.
+const FLAGS: usize = 2;
 
-const LANES: usize = 2;
-const LANE_BITS: usize = 32;
-const LANE_ONES: u64 = 0x0000_0001_0000_0001;
-const LANE_TOPS: u64 = 0x8000_0000_8000_0000;
+/// Tags that are compared at once.
+const LANES: usize = 4;
 
 /// Heads of all sets.
 pub(super) struct Heads {
-    // Of each set: a word of flags, then the tags.
-    words: Vec<u64>,
+    // Of each set: bits of the ways that are valid, bits of those that are dirty, then the tags, in whole lanes.
+    words: Vec<u32>,
     words_a_set: usize,
 }
 
@@ -26,39 +25,35 @@ pub(super) struct Flags {
 
 impl Heads {
     pub fn new(sets: usize, ways: usize) -> Self {
-        let words_a_set = 1 + ways.div_ceil(LANES);
+        let words_a_set = FLAGS + ways.next_multiple_of(LANES);
         Self { words: vec![0; sets * words_a_set], words_a_set }
     }
 
     #[inline(always)]
     pub fn flags(&self, set: usize) -> Flags {
-        let (valid, dirty) = halves(self.words[set * self.words_a_set]);
-        Flags { valid, dirty }
+        let flags = &self.words[set * self.words_a_set..][..FLAGS];
+        Flags { valid: flags[0], dirty: flags[1] }
     }
 
     #[inline(always)]
     pub fn set_flags(&mut self, set: usize, flags: Flags) {
-        self.words[set * self.words_a_set] = u64::from(flags.dirty) << 32 | u64::from(flags.valid);
+        self.words[set * self.words_a_set..][..FLAGS].copy_from_slice(&[flags.valid, flags.dirty]);
+    }
+
+    /// Makes a way dirty.
+    #[inline(always)]
+    pub fn set_dirty(&mut self, set: usize, way: usize) {
+        self.words[set * self.words_a_set + 1] |= 1 << way;
     }
 
     /// The valid way of a set that has a tag and of which `is_it` says that it is the one.
     #[inline(always)]
     pub fn find(&self, set: usize, tag: u32, is_it: impl Fn(usize) -> bool) -> Option<usize> {
-        let head = &self.words[set * self.words_a_set..][..self.words_a_set];
-        // The usual numbers of ways, 4, 6, 8, 12 and 16, get loops of known length.
-        let mut candidates = match head.len() {
-            3 => equal_ways(tag, &head[1..3]),
-            4 => equal_ways(tag, &head[1..4]),
-            5 => equal_ways(tag, &head[1..5]),
-            7 => equal_ways(tag, &head[1..7]),
-            9 => equal_ways(tag, &head[1..9]),
-            _ => equal_ways(tag, &head[1..]),
-        };
-        let valid = head[0];
+        let (flags, tags) = self.words[set * self.words_a_set..][..self.words_a_set].split_at(FLAGS);
+        let mut candidates = equal_ways(tag, tags) & flags[0];
         while candidates != 0 {
-            let place = candidates.trailing_zeros() as usize;
-            let way = place % LANE_BITS * LANES + place / LANE_BITS;
-            if valid >> way & 1 != 0 && is_it(way) {
+            let way = candidates.trailing_zeros() as usize;
+            if is_it(way) {
                 return Some(way);
             }
             candidates &= candidates - 1;
@@ -69,36 +64,32 @@ impl Heads {
     /// The tag of a way.
     #[inline(always)]
     pub fn tag(&self, set: usize, way: usize) -> u32 {
-        halves(self.words[set * self.words_a_set + 1 + way / LANES] >> (way % LANES * LANE_BITS)).0
+        self.words[set * self.words_a_set + FLAGS + way]
     }
 
     /// Notes the tag of a way.
     #[inline(always)]
     pub fn set_tag(&mut self, set: usize, way: usize, tag: u32) {
-        let word = &mut self.words[set * self.words_a_set + 1 + way / LANES];
-        let shift = way % LANES * LANE_BITS;
-        *word = *word & !(0xffff_ffff << shift) | u64::from(tag) << shift;
+        self.words[set * self.words_a_set + FLAGS + way] = tag;
     }
 
     /// Makes all ways invalid.
     pub fn clear(&mut self) {
-        self.words.iter_mut().step_by(self.words_a_set).for_each(|flags| *flags = 0);
+        self.words.iter_mut().step_by(self.words_a_set).for_each(|valid| *valid = 0);
     }
 }
 
-/// The lanes that hold a tag: lane by lane, a bit for each word.
+/// The ways that hold a tag, as bits.
 #[inline(always)]
-fn equal_ways(tag: u32, words: &[u64]) -> u64 {
-    let wanted = u64::from(tag) * LANE_ONES;
-    words.iter().enumerate().fold(0, |found, (index, word)| found | equal_lanes(word ^ wanted) << index)
-}
-
-/// The lowest bit of each lane that is zero.
-#[inline(always)]
-fn equal_lanes(word: u64) -> u64 {
-    // Adding all ones but the top carries into the top unless the rest of the lane is zero; no lane reaches the next.
-    let nonzero = ((word & !LANE_TOPS) + !LANE_TOPS) | word;
-    (!nonzero & LANE_TOPS) >> (LANE_BITS - 1)
+fn equal_ways(wanted: u32, tags: &[u32]) -> u32 {
+    let (mut bits, mut equal) = ([1, 2, 4, 8], [0; LANES]);
+    for tags in tags.as_chunks::<LANES>().0 {
+        for lane in 0..LANES {
+            equal[lane] |= if tags[lane] == wanted { bits[lane] } else { 0 };
+            bits[lane] <<= LANES;
+        }
+    }
+    equal.into_iter().fold(0, |all, lane| all | lane)
 }
 
 #[cfg(test)]
@@ -133,13 +124,5 @@ mod tests {
         }
         heads.clear();
         assert_eq!(heads.find(0, u32::MAX, |_| true), None);
-    }
-
-    #[test]
-    fn lanes_are_compared_one_by_one() {
-        assert_eq!(equal_lanes(0), LANE_ONES);
-        assert_eq!(equal_lanes(0x0000_0000_8000_0000), 0x0000_0001_0000_0000);
-        assert_eq!(equal_lanes(0x7fff_ffff_0000_0000), 0x0000_0000_0000_0001);
-        assert_eq!(equal_lanes(0x0000_0001_ffff_ffff), 0);
     }
 }

@@ -67,8 +67,7 @@ impl<K: Key, P: Replacement> Sets<K, P> {
     pub fn touch(&mut self, set: usize, way: usize, makes_dirty: bool) {
         self.policy.touch(set, way);
         if makes_dirty {
-            let flags = self.heads.flags(set);
-            self.heads.set_flags(set, Flags { dirty: flags.dirty | 1 << way, ..flags });
+            self.heads.set_dirty(set, way);
         }
     }
 
