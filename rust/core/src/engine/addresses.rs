@@ -9,7 +9,7 @@ use crate::base::Picos;
 use crate::kernel::{Kernel, Shootdown};
 use crate::memory::causes::KERNEL;
 use crate::memory::config::{MachineConfig, PageSize};
-use crate::memory::{Causes, Mapping, MemorySystem, OutOfMemory, Reference};
+use crate::memory::{Causes, Mapping, MemorySystem, OutOfMemory, Outcome, Reference};
 use crate::trace::batch::AccessKind;
 use crate::vm::SpaceId;
 use crate::vm::address_space::Access;
@@ -26,16 +26,22 @@ const PAIRS_TOLD: usize = 256;
 /// The machine's memory system, and how its cycles become time.
 pub(super) struct Addresses {
     system: MemorySystem,
-    frequency_mhz: u32,
-    /// By cycles: their time.
-    times: Box<[Picos]>,
+    clock: Clock,
     mlp: u64,
     stream_mlp: u64,
     lines: Lines,
-    hit_cycles: u64,
     cpus: u32,
     /// Pages up to which translations are forgotten one by one.
     ceiling: u64,
+}
+
+/// How cycles become time.
+pub(super) struct Clock {
+    frequency_mhz: u32,
+    /// By cycles: their time.
+    pub times: Box<[Picos]>,
+    /// Of a hit.
+    hit_cycles: u64,
 }
 
 /// What an access took.
@@ -59,14 +65,14 @@ impl Addresses {
             system.track_causes();
         }
         let hit_cycles = machine.caches.first().map_or(1, |_| u64::from(machine.latency_cycles_of(0)));
+        let frequency_mhz = machine.frequency_mhz;
+        let times = (0..TIMES).map(|cycles| Picos::from_cycles(cycles, frequency_mhz)).collect();
         Self {
             system,
-            frequency_mhz: machine.frequency_mhz,
-            times: (0..TIMES).map(|cycles| Picos::from_cycles(cycles, machine.frequency_mhz)).collect(),
+            clock: Clock { frequency_mhz, times, hit_cycles },
             mlp: u64::from(machine.mlp),
             stream_mlp: u64::from(if machine.stream_mlp == 0 { machine.mlp } else { machine.stream_mlp }),
             lines: Lines::new(machine),
-            hit_cycles,
             cpus: machine.cpus,
             ceiling: u64::from(machine.kernel.shootdown.flush_ceiling_pages),
         }
@@ -113,24 +119,11 @@ impl Addresses {
                 overlap.add(latency, outcome.missed, access == Access::Write, mlp, &self.lines)
             }
         };
-        if cycles <= self.hit_cycles {
-            return Ok(Paid { user: self.time(cycles), walk: Picos::ZERO, stall: Picos::ZERO, causes: outcome.causes });
-        }
-        let user = self.hit_cycles;
-        let beyond = cycles - user;
-        // Of what is waited for, translation has the share that it has in the whole latency.
-        let walk = (beyond * outcome.translation_cycles)
-            .checked_div(latency.saturating_sub(self.hit_cycles))
-            .unwrap_or(0)
-            .min(beyond);
-        // Rounded once, so that the parts add up to the whole.
-        let (whole, user, walk) = (self.time(cycles), self.time(user), self.time(walk));
-        let walk = walk.min(whole.saturating_sub(user));
-        Ok(Paid { user, walk, stall: whole - user - walk, causes: outcome.causes })
+        Ok(self.clock.paid(cycles, &outcome))
     }
 
-    /// A row of accesses to pages of 4 KiB that hit the first TLB and the first cache, for no more cycles than a hit takes;
-    /// nothing if there may be none. `overlap` is of independent ones.
+    /// A row of accesses to pages of 4 KiB that hit the first TLB and the first cache, for no more cycles than a hit takes, or
+    /// else the second ones; nothing if there may be none. `overlap` is of independent ones.
     pub fn hits(
         &mut self,
         cpu: usize,
@@ -146,19 +139,14 @@ impl Addresses {
         let cpu = u32::try_from(cpu).expect("at most 64 cpus");
         let hits = self.system.hits(cpu, space.0, kind, PageSize::Size4K)?;
         let latency = hits.latency_cycles();
-        let is_plain = latency <= self.hit_cycles && self.hit_cycles < TIMES && self.hit_cycles > 0;
+        let hit_cycles = self.clock.hit_cycles;
+        let is_plain = latency <= hit_cycles && hit_cycles < TIMES && hit_cycles > 0;
         let pace = overlap.map(|(overlap, is_stream)| {
             let mlp = if is_stream { self.stream_mlp } else { self.mlp };
             overlap.of_hits(latency, mlp, self.lines.has_caches())
         });
-        is_plain.then(|| HitRow::new(hits, latency, pace, &self.times))
-    }
-
-    /// Cycles as time: looked up where they are few, since a division takes as long as a hit.
-    #[inline]
-    fn time(&self, cycles: u64) -> Picos {
-        let known = usize::try_from(cycles).ok().and_then(|index| self.times.get(index));
-        known.copied().unwrap_or_else(|| Picos::from_cycles(cycles, self.frequency_mhz))
+        let is_write = access == Access::Write;
+        is_plain.then(|| HitRow::new(hits, latency, pace, is_write, &self.clock, &self.lines))
     }
 
     /// Tells whose accesses the next ones of a cpu are.
@@ -174,10 +162,10 @@ impl Addresses {
         let mut whole = Picos::ZERO;
         for line in 0..lines {
             let outcome = self.system.access_physical(cpu, paddr + 64 * line, AccessKind::Read);
-            let beyond = outcome.latency_cycles.saturating_sub(self.hit_cycles);
+            let beyond = outcome.latency_cycles.saturating_sub(self.clock.hit_cycles);
             if beyond > 0 {
                 cycles += beyond;
-                let so_far = Picos::from_cycles(cycles.div_ceil(mlp), self.frequency_mhz);
+                let so_far = Picos::from_cycles(cycles.div_ceil(mlp), self.clock.frequency_mhz);
                 books.note(None, outcome.causes, so_far - whole, Picos::ZERO);
                 whole = so_far;
             }
@@ -239,6 +227,34 @@ impl Addresses {
     /// What was counted.
     pub fn system(&self) -> &MemorySystem {
         &self.system
+    }
+}
+
+impl Clock {
+    /// What an access took that made its touch longer by so many cycles.
+    pub fn paid(&self, cycles: u64, outcome: &Outcome) -> Paid {
+        let causes = outcome.causes;
+        if cycles <= self.hit_cycles {
+            return Paid { user: self.time(cycles), walk: Picos::ZERO, stall: Picos::ZERO, causes };
+        }
+        let user = self.hit_cycles;
+        let beyond = cycles - user;
+        // Of what is waited for, translation has the share that it has in the whole latency.
+        let walk = (beyond * outcome.translation_cycles)
+            .checked_div(outcome.latency_cycles.saturating_sub(self.hit_cycles))
+            .unwrap_or(0)
+            .min(beyond);
+        // Rounded once, so that the parts add up to the whole.
+        let (whole, user, walk) = (self.time(cycles), self.time(user), self.time(walk));
+        let walk = walk.min(whole.saturating_sub(user));
+        Paid { user, walk, stall: whole - user - walk, causes }
+    }
+
+    /// Cycles as time: looked up where they are few, since a division takes as long as a hit.
+    #[inline]
+    fn time(&self, cycles: u64) -> Picos {
+        let known = usize::try_from(cycles).ok().and_then(|index| self.times.get(index));
+        known.copied().unwrap_or_else(|| Picos::from_cycles(cycles, self.frequency_mhz))
     }
 }
 

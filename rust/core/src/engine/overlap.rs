@@ -60,11 +60,19 @@ impl Pace {
         self.cycles - before
     }
 
-    /// All accesses of the touch so far, of which so many were added here.
+    /// Adds another access, which may miss. Returns the same.
+    pub fn add_other(&mut self, latency: u64, missed: u32, is_write: bool, lines: &Lines) -> u64 {
+        let mut overlap = self.end();
+        let cycles = overlap.add(latency, missed, is_write, self.mlp, lines);
+        *self = Self { issue: self.issue, ..overlap.of_hits(self.latency, self.mlp, false) };
+        cycles
+    }
+
+    /// All accesses of the touch so far.
     #[inline]
-    pub fn end(self, count: u64) -> Overlap {
+    pub fn end(self) -> Overlap {
         let mut busy = self.before.busy;
-        busy.issue(count * self.issue);
+        busy.issue(self.issued - busy.issued());
         Overlap { busy, latency_cycles: self.latency_cycles, cycles: self.cycles }
     }
 }
@@ -91,7 +99,9 @@ mod tests {
                     for _ in 0..count {
                         assert_eq!(pace.add(), single.add(latency, 0, false, mlp, &lines));
                     }
-                    rows = pace.end(count);
+                    let other = |pace: &mut Pace| pace.add_other(30, 1, true, &lines);
+                    assert_eq!(other(&mut pace), single.add(30, 1, true, mlp, &lines));
+                    rows = pace.end();
                 }
                 assert_eq!(format!("{single:?}"), format!("{rows:?}"));
             }

@@ -97,7 +97,8 @@ impl Run {
             if has_addresses {
                 let overlap = (!is_dependent).then_some(&mut state.overlap);
                 let row = Row { cpu, space, access: *access, is_stream, left, limit };
-                let (count, refused) = self.hits(row, overlap, || base + state.cursor.next(pattern) * unit);
+                let (cursor, unit) = (&mut state.cursor, *unit);
+                let (count, refused) = self.hits(row, overlap, move || base + cursor.next(pattern) * unit);
                 left -= count;
                 next = refused;
                 if count > 0 && next.is_none() {
@@ -148,8 +149,8 @@ impl Run {
         Ok(if is_over { Step::Next } else { Step::Again })
     }
 
-    /// Takes accesses as long as the kernel has nothing to do and they hit the first TLB and the first cache; what else ends a
-    /// touch ends it too. Returns how many, and the address of the one that is no such access, with its frame if it has one.
+    /// Takes accesses as long as the kernel has nothing to do and they need no more than two TLBs and two caches; what else ends
+    /// a touch ends it too. Returns how many, and the address of the one that is no such access, with its frame if it has one.
     #[inline(never)]
     fn hits(
         &mut self,
@@ -172,19 +173,27 @@ impl Run {
         let (mut now, mut count, mut refused) = (start, 0, None);
         // Accesses of one age are noted together.
         let (mut noted, mut since, mut age_end) = (0, Picos::ZERO, Picos::ZERO);
+        let (mut walk, mut stall) = (Picos::ZERO, Picos::ZERO);
         loop {
             let vaddr = next();
             let known = pages.access(vaddr >> 12);
-            let Some(time) = known.and_then(|pfn| hits.take(vaddr, pfn)) else {
+            if let Some(time) = known.and_then(|pfn| hits.take(vaddr, pfn)) {
+                if now >= age_end {
+                    self.books.note_hits(count - noted, since);
+                    (noted, since) = (count, now.saturating_sub(switched));
+                    age_end = switched + Books::age_end(since);
+                }
+                now += time;
+            } else if let Some(paid) = known.and_then(|pfn| hits.take_near(vaddr, pfn)) {
+                self.books.note(state.running, paid.causes, paid.stall, now.saturating_sub(switched));
+                noted += 1;
+                walk += paid.walk;
+                stall += paid.stall;
+                now += paid.user + paid.walk + paid.stall;
+            } else {
                 refused = Some((vaddr, known));
                 break;
-            };
-            if now >= age_end {
-                self.books.note_hits(count - noted, since);
-                (noted, since) = (count, now.saturating_sub(switched));
-                age_end = switched + Books::age_end(since);
             }
-            now += time;
             count += 1;
             if count == most || now >= reach {
                 break;
@@ -195,7 +204,9 @@ impl Run {
             *overlap = so_far;
         }
         self.events += count;
-        state.pay(Account::User, now - start);
+        state.pay(Account::User, now - start - walk - stall);
+        state.pay(Account::Walk, walk);
+        state.pay(Account::Stall, stall);
         (count, refused)
     }
 

@@ -112,6 +112,12 @@ impl Cache {
         self.lines.known(line)
     }
 
+    /// Where a line is, by a search if need be, to be used then without another one. Changes nothing.
+    #[inline]
+    pub fn seek(&self, line: u64) -> Option<Known> {
+        self.lines.seek(line)
+    }
+
     /// Does what [`Cache::lookup`] does to a line that is known.
     #[inline(always)]
     pub fn use_known(&mut self, line: u64, known: Known, makes_dirty: bool) {

@@ -5,7 +5,7 @@
 
 use super::config::{MachineConfig, PageSize};
 use super::geometry::Geometry;
-use super::lines::{Known, KnownLines, LineArray};
+use super::lines::{Known, KnownLines, LineArray, Slot};
 use super::page::Page;
 use super::stats::TlbStats;
 use crate::base::Rng;
@@ -36,11 +36,7 @@ impl Tlb {
 
     fn fill(&mut self, page: Page) {
         self.pages.fill(page, false);
-        if let Some(filled) = &mut self.filled
-            && filled.len() < self.entries
-        {
-            filled.push(page);
-        }
+        note_filled(&mut self.filled, self.entries, page);
     }
 
     /// Makes it empty, in time proportional to the fills since the last time.
@@ -54,6 +50,14 @@ impl Tlb {
             self.pages.clear();
         }
         filled.clear();
+    }
+}
+
+fn note_filled(filled: &mut Option<Vec<Page>>, entries: usize, page: Page) {
+    if let Some(filled) = filled
+        && filled.len() < entries
+    {
+        filled.push(page);
     }
 }
 
@@ -87,6 +91,40 @@ pub struct KnownPage {
     tlb: usize,
     page: Page,
     known: Known,
+}
+
+/// References in a row to pages that the first TLB on their path holds, or the second one.
+pub struct KnownPages<'a> {
+    /// Those of the first.
+    pub pages: KnownLines<'a, Page>,
+    /// What it has counted.
+    pub stats: &'a mut TlbStats,
+    /// Cycles of a hit there.
+    pub hit_cycles: u64,
+    filled: &'a mut Option<Vec<Page>>,
+    entries: usize,
+    second: Option<&'a mut Tlb>,
+}
+
+impl KnownPages<'_> {
+    /// Where the second TLB holds a page. Changes nothing.
+    #[inline]
+    pub fn seek_near(&self, page: Page) -> Option<Known> {
+        self.second.as_ref()?.pages.seek(page)
+    }
+
+    /// Does what [`Translation::translate`] does to a page that the first TLB does not hold and the second one does. Returns
+    /// where the first one holds it from now on, and the cycles.
+    #[inline]
+    pub fn take_near(&mut self, page: Page, known: Known) -> (Slot, u64) {
+        let second = self.second.as_mut().expect("it holds the page");
+        self.stats.lookups += 1;
+        self.stats.misses += 1;
+        second.stats.lookups += 1;
+        second.pages.use_known(page, known, false);
+        note_filled(self.filled, self.entries, page);
+        (self.pages.fill(page, false).slot, second.hit_cycles)
+    }
 }
 
 /// What a translation cost.
@@ -182,20 +220,23 @@ impl Translation {
         tlb.hit_cycles
     }
 
-    /// The first TLB of data of a cpu, in the address space of its last reference: its pages, to be found without a search, its
-    /// counters, and the cycles of a hit.
-    pub fn known_pages(
-        &mut self,
-        cpu: usize,
-        size: PageSize,
-        asid: u32,
-    ) -> Option<(KnownLines<'_, Page>, &mut TlbStats, u64)> {
+    /// Pages of data of a cpu, in the address space of its last reference, to be found without a search.
+    pub fn known_pages(&mut self, cpu: usize, size: PageSize, asid: u32) -> Option<KnownPages<'_>> {
         if self.asids[cpu] != Some(asid) {
             return None;
         }
-        let &tlb = self.paths[path_index(cpu, false, size)].tlbs.first()?;
-        let tlb = &mut self.tlbs[tlb];
-        Some((tlb.pages.known_lines()?, &mut tlb.stats, tlb.hit_cycles))
+        let path = &self.paths[path_index(cpu, false, size)].tlbs;
+        let (tlb, second) = match **path {
+            [] => return None,
+            [first] => (&mut self.tlbs[first], None),
+            [first, second, ..] => {
+                let (inner, outer) = self.tlbs.split_at_mut(second);
+                (&mut inner[first], Some(&mut outer[0]))
+            }
+        };
+        let Tlb { pages, stats, filled, entries, hit_cycles, .. } = tlb;
+        let pages = pages.known_lines()?;
+        Some(KnownPages { pages, stats, filled, entries: *entries, hit_cycles: *hit_cycles, second })
     }
 
     /// How often the address space of a cpu has changed.

@@ -17,7 +17,7 @@ pub use cause::{Cause, Causes};
 pub(super) use residence::{Departure, Gone};
 pub(super) use tracking::Tracking;
 pub(super) use usage::Use;
-pub(super) use uses::Uses;
+pub(super) use uses::{Departed, Uses};
 
 /// The thread that stands for the kernel.
 pub const KERNEL: u32 = u32::MAX;

@@ -81,10 +81,10 @@ impl Residence {
         }
     }
 
-    /// By slot, the last uses of lines in a cache of few ways.
-    #[inline]
-    pub fn uses_mut(&mut self) -> &mut [Use] {
-        &mut self.uses
+    /// The last use of a line in a cache of few ways.
+    #[inline(always)]
+    pub fn use_mut(&mut self, slot: Slot) -> &mut Use {
+        &mut self.uses[slot]
     }
 
     /// A line is put into a way, for whatever line was there.

@@ -1,7 +1,7 @@
 //! The watch over all caches of a machine: who runs where, who uses which line, and what that says of a miss.
 
 use super::cause::Cause;
-use super::departures::Kind;
+use super::departures::{Kind, Record};
 use super::matrix::Matrix;
 use super::residence::{Actor, Departure, Gone, Residence};
 use super::threads::Threads;
@@ -29,6 +29,36 @@ impl Cpu {
             self.turn_start = now;
         }
         Actor { user, now, turn_start: self.turn_start }
+    }
+}
+
+/// What tells the causes of misses in one cache, beside the cache itself.
+pub(super) struct Watch<'a> {
+    is_private: bool,
+    threads: &'a Threads,
+    matrix: &'a mut Matrix,
+}
+
+impl Watch<'_> {
+    /// Whether a thread may have used a line in another cpu's cache at `since` or later.
+    #[inline]
+    pub fn may_have_migrated(&self, user: User, cpu: usize, since: Time) -> bool {
+        self.is_private && self.threads.elsewhere(user, cpu, since) != 0
+    }
+
+    /// Why a thread misses a line that it has not used elsewhere since it left, if it ever did.
+    #[inline]
+    pub fn cause_of(&mut self, user: User, record: Option<Record>) -> Cause {
+        let Some(record) = record else { return Cause::Compulsory };
+        match record.kind() {
+            Kind::Invalidated => Cause::Coherence,
+            Kind::Evicted | Kind::Reordered if record.last.is_known_to(user) && record.by() != user => {
+                self.matrix.note(self.threads.id(user), self.threads.id(record.by()));
+                Cause::Replaced
+            }
+            Kind::Reordered if record.by() == user => Cause::Reordered,
+            Kind::Evicted | Kind::Reordered | Kind::Taken => Cause::Capacity,
+        }
     }
 }
 
@@ -77,11 +107,19 @@ impl Tracking {
         self.cpu = cpu;
     }
 
-    /// References in a row by who runs on a cpu, all to lines that are in one cache.
+    /// References in a row by who runs on a cpu, to lines that are in one cache, or come there from the next one.
     #[inline]
-    pub fn uses(&mut self, cpu: usize, at: usize) -> Uses<'_> {
+    pub fn uses(&mut self, cpu: usize, at: usize, next: Option<usize>) -> Uses<'_> {
         let turn = Turn { place: &mut self.cpus[cpu], actor: &mut self.actor, current: &mut self.cpu, cpu };
-        Uses::new(self.residences[at].uses_mut(), turn)
+        let is_private = !self.peers[at].is_empty();
+        let (inner, outer) = match next {
+            Some(next) => {
+                let (inner, outer) = self.residences.split_at_mut(next);
+                (&mut inner[at], Some(&mut outer[0]))
+            }
+            None => (&mut self.residences[at], None),
+        };
+        Uses::new(inner, outer, Watch { is_private, threads: &self.threads, matrix: &mut self.matrix }, turn)
     }
 
     /// A demand or a read of a walk finds a line, or, with its last use, a line comes from the level inside that is here.
@@ -112,19 +150,11 @@ impl Tracking {
         let user = self.actor.user;
         let record = self.residences[at].departures.get(line);
         let since = record.map_or(0, |record| record.time());
-        if !self.peers[at].is_empty() && self.has_migrated(at, line, since, find) {
+        let is_private = !self.peers[at].is_empty();
+        if is_private && self.has_migrated(at, line, since, find) {
             return Cause::Migration;
         }
-        let Some(record) = record else { return Cause::Compulsory };
-        match record.kind() {
-            Kind::Invalidated => Cause::Coherence,
-            Kind::Evicted | Kind::Reordered if record.last.is_known_to(user) && record.by() != user => {
-                self.matrix.note(self.threads.id(user), self.threads.id(record.by()));
-                Cause::Replaced
-            }
-            Kind::Reordered if record.by() == user => Cause::Reordered,
-            Kind::Evicted | Kind::Reordered | Kind::Taken => Cause::Capacity,
-        }
+        Watch { is_private, threads: &self.threads, matrix: &mut self.matrix }.cause_of(user, record)
     }
 
     /// Whether the thread was the last to use a line in another cpu's cache, at `since` or later.

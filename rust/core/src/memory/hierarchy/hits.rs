@@ -1,5 +1,5 @@
 //! Hits in a row: references of one cpu in one address space, each to a page that the first TLB and a line that the first
-//! cache is known to hold.
+//! cache is known to hold, and some that the second ones serve.
 //!
 //! What they share is looked up once, and they are counted together. Each does exactly what
 //! [`MemorySystem::access_mapped`] would do, or nothing at all.
@@ -8,8 +8,10 @@ use super::super::causes::Uses;
 use super::super::lines::{KnownLines, Slot};
 use super::super::owned_lines::OwnedBy;
 use super::super::page::Page;
-use super::super::stats::{LevelStats, TlbStats};
+use super::super::stats::LevelStats;
+use super::super::tlb::KnownPages;
 use super::MemorySystem;
+use super::near::Near;
 use crate::memory::config::PageSize;
 use crate::trace::batch::AccessKind;
 
@@ -18,29 +20,32 @@ const NONE: u64 = u64::MAX;
 
 /// The row; [`Hits::end`] comes last.
 pub struct Hits<'a> {
-    asid: u32,
-    page_size: PageSize,
-    line_bits: u32,
-    is_store: bool,
-    latency_cycles: u64,
-    pages: KnownLines<'a, Page>,
-    lines: KnownLines<'a, u64>,
+    pub(super) asid: u32,
+    pub(super) page_size: PageSize,
+    pub(super) line_bits: u32,
+    pub(super) is_store: bool,
+    // Of a hit in the first cache.
+    pub(super) cache_cycles: u64,
+    pub(super) pages: KnownPages<'a>,
+    pub(super) lines: KnownLines<'a, u64>,
     // Of stores: a line must be the cpu's own.
-    owned: Option<OwnedBy<'a>>,
-    uses: Option<Uses<'a>>,
+    pub(super) owned: Option<OwnedBy<'a>>,
+    pub(super) uses: Option<Uses<'a>>,
     // What was used last: a page by its number, and a line.
-    page: (u64, Slot),
-    line: (u64, Slot),
-    counters: Counters<'a>,
+    pub(super) page: (u64, Slot),
+    pub(super) line: (u64, Slot),
+    // What serves misses, and how many references were no hits.
+    pub(super) near: Option<Near<'a>>,
+    pub(super) near_count: u64,
+    pub(super) counters: Counters<'a>,
 }
 
 /// What counts the references of a row.
-struct Counters<'a> {
-    tlb: &'a mut TlbStats,
-    cache: &'a mut LevelStats,
+pub(super) struct Counters<'a> {
+    pub cache: &'a mut LevelStats,
     missed_again: &'a mut Vec<u8>,
-    references: &'a mut u64,
-    latency_cycles: &'a mut u64,
+    pub references: &'a mut u64,
+    pub latency_cycles: &'a mut u64,
 }
 
 impl MemorySystem {
@@ -52,27 +57,33 @@ impl MemorySystem {
         }
         let cpu = cpu as usize;
         let page_size = page_size.min(self.tlb_page_size_max);
-        let (pages, tlb, hit_cycles) = self.translation.as_mut()?.known_pages(cpu, page_size, asid)?;
+        let pages = self.translation.as_mut()?.known_pages(cpu, page_size, asid)?;
         let levels = &mut self.levels;
         let at = levels.first[cpu][0];
-        let cache = &mut levels.levels.get_mut(at).filter(|level| level.is_quiet)?.cache;
-        let rules = cache.rules;
-        let (lines, cache) = cache.known_lines()?;
+        let next = levels.levels.get(at).filter(|level| level.is_quiet)?.near;
+        // The next level comes later in the list.
+        let (inner, outer) = levels.levels.split_at_mut(next.unwrap_or(at + 1));
+        let first = &mut inner[at];
+        let (place, presents_write_backs) = (first.place, levels.presents_write_backs);
+        let near = next.map(|_| Near { cache: &mut outer[0].cache, place, presents_write_backs });
+        let rules = first.cache.rules;
+        let (lines, cache) = first.cache.known_lines()?;
         let directory = levels.directory.as_ref().filter(|_| is_store);
         Some(Hits {
             asid,
             page_size,
             line_bits: rules.line_bits,
             is_store,
-            latency_cycles: hit_cycles + rules.latency_cycles,
+            cache_cycles: rules.latency_cycles,
             pages,
             lines,
             owned: directory.map(|directory| directory.owned_by(cpu)),
-            uses: levels.tracking.as_deref_mut().map(|tracking| tracking.uses(cpu, at)),
+            uses: levels.tracking.as_deref_mut().map(|tracking| tracking.uses(cpu, at, next)),
             page: (NONE, 0),
             line: (NONE, 0),
+            near,
+            near_count: 0,
             counters: Counters {
-                tlb,
                 cache,
                 missed_again: &mut levels.missed_again,
                 references: &mut self.references,
@@ -83,9 +94,9 @@ impl MemorySystem {
 }
 
 impl Hits<'_> {
-    /// Cycles from issue to use of each of them.
+    /// Cycles from issue to use of each hit.
     pub fn latency_cycles(&self) -> u64 {
-        self.latency_cycles
+        self.pages.hit_cycles + self.cache_cycles
     }
 
     /// Takes a reference if it is such a hit. What was used last is still there, and to tell the policy again would change
@@ -122,11 +133,11 @@ impl Hits<'_> {
     #[inline(always)]
     fn take_both(&mut self, vaddr: u64, page: u64, line: u64) -> bool {
         let key = Page::of(vaddr, self.page_size, self.asid);
-        let Some(found) = self.pages.find(key) else { return false };
+        let Some(found) = self.pages.pages.find(key) else { return false };
         if line != self.line.0 && !self.take_line(line) {
             return false;
         }
-        self.pages.touch_again(found);
+        self.pages.pages.touch_again(found);
         self.page = (page, found.slot);
         true
     }
@@ -137,18 +148,20 @@ impl Hits<'_> {
         if count == 0 {
             return;
         }
+        let hit_count = count - self.near_count;
+        let latency_cycles = self.latency_cycles();
         let Self { pages, lines, counters, .. } = self;
         let page = Page::of(self.page.0 << self.page_size.bits(), self.page_size, self.asid);
-        pages.end(page, self.page.1, false);
+        pages.pages.end(page, self.page.1, false);
         lines.end(self.line.0, self.line.1, self.is_store);
         if let Some(uses) = self.uses {
             uses.end();
         }
-        counters.tlb.lookups += count;
+        pages.stats.lookups += hit_count;
         let counter = if self.is_store { &mut counters.cache.writes } else { &mut counters.cache.reads };
-        *counter += count;
-        *counters.references += count;
-        *counters.latency_cycles += count * self.latency_cycles;
+        *counter += hit_count;
+        *counters.references += hit_count;
+        *counters.latency_cycles += hit_count * latency_cycles;
         counters.missed_again.clear();
     }
 }

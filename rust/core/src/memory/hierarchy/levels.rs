@@ -18,6 +18,8 @@ pub(super) struct Level {
     /// The next level on its path.
     pub next: usize,
     pub is_next_exclusive: bool,
+    /// The next level, if a miss here of a line that it has concerns these two alone.
+    pub near: Option<usize>,
     /// A hit of a load or fetch here concerns nobody else, nor does one of a store if the directory lets it.
     pub is_quiet: bool,
     /// Of an inclusive level: all caches whose requests come to it, private ones with their cpu.
@@ -62,6 +64,7 @@ impl Levels {
                     next: next_place.map_or(MEMORY, |next| plan.index(next, cpu)),
                     is_next_exclusive: false,
                     is_quiet: false,
+                    near: None,
                     inside: plan.inside(place, cpu),
                 });
             }
@@ -76,6 +79,9 @@ impl Levels {
         for level in &mut levels {
             let rules = level.cache.rules;
             level.is_quiet = rules.is_write_back && !rules.is_prefetching && (level.cpu.is_some() || private.is_none());
+        }
+        for index in 0..levels.len() {
+            levels[index].near = near(&levels, index);
         }
         Self {
             first: cpus
@@ -116,6 +122,15 @@ impl Levels {
         let caches = self.levels.iter().map(|level| (level.cache.geometry(), of_level(level))).collect();
         self.tracking = Some(Box::new(Tracking::new(caches, self.first.len())));
     }
+}
+
+/// The next level of a level that takes lines in only from there and gives its victims back, and has nothing inside.
+fn near(levels: &[Level], index: usize) -> Option<usize> {
+    let level = &levels[index];
+    let rules = level.cache.rules;
+    let next = levels.get(level.next).filter(|next| next.is_quiet && !next.cache.rules.is_exclusive)?;
+    let is_plain = level.is_quiet && rules.is_allocating && !rules.is_exclusive && level.inside.is_empty();
+    (is_plain && rules.line_bits == next.cache.rules.line_bits).then_some(level.next)
 }
 
 /// Where the caches of a machine are going to be in the list of all: by level, then by cpu.

@@ -8,7 +8,10 @@ mod coherence;
 mod hit;
 mod hits;
 mod levels;
+mod near;
 mod requests;
+#[cfg(test)]
+mod row_tests;
 #[cfg(test)]
 mod tests;
 

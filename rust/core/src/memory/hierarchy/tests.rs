@@ -9,7 +9,7 @@ use crate::memory::stats::{LevelStats, PageWalkStats};
 use crate::trace::AccessKind;
 use serde_json::{Value, json};
 
-fn system(machine: &Value) -> MemorySystem {
+pub(super) fn system(machine: &Value) -> MemorySystem {
     let machine = MachineConfig::from_value(machine.clone()).unwrap();
     machine.check().unwrap();
     MemorySystem::new(&machine, &[], true, 0)
@@ -350,7 +350,7 @@ fn structure_caches_without_tags_are_emptied_by_a_switch() {
 }
 
 /// Entries of somebody's tables: those of level `n` are in page `n`.
-struct Entries;
+pub(super) struct Entries;
 
 impl TablePath for Entries {
     fn entry_paddr(&self, level: u32) -> u64 {
@@ -448,69 +448,5 @@ fn supplied_translation_counts_as_an_own_one() {
             assert_eq!(outcome, own.access(&reference).unwrap(), "step {step}: {reference:?}");
         }
         assert_eq!(own.stats(), supplied.stats());
-    }
-}
-
-/// Hits in a row against references one by one, causes included.
-#[test]
-fn hits_in_a_row_are_what_they_are_one_by_one() {
-    for (policy, expected) in [("lru", true), ("tree-plru", false)] {
-        let machine = json!({
-            "cpus": 3,
-            "caches": [
-                {"name": "L1", "size": 2048, "ways": 4, "replacement": policy},
-                {"name": "L2", "size": 8192, "ways": 8, "shared": true},
-            ],
-            "tlbs": [{"name": "L1 TLB", "entries": 4, "ways": 2}, {"name": "L2 TLB", "entries": 8, "ways": 4}],
-        });
-        let (mut single, mut rows) = (system(&machine), system(&machine));
-        single.track_causes();
-        rows.track_causes();
-        let mut draws = Rng::stream(7, "test", 0);
-        let mut taken = 0;
-        for round in 0..8_000 {
-            let kind = [AccessKind::Read, AccessKind::Write, AccessKind::Fetch][draws.below(9) as usize % 3];
-            let (cpu, asid) = (draws.below(3), draws.below(20) / 19);
-            if draws.below(20) == 0 {
-                let thread = draws.below(4) * 3 + cpu;
-                single.set_thread(cpu, thread);
-                rows.set_thread(cpu, thread);
-            }
-            let base = u64::from(draws.below(3)) << 14 | u64::from(draws.below(2) * cpu) << 16;
-            let vaddrs: Vec<u64> = (0..=draws.below(12))
-                .map(|_| base | u64::from(draws.below(2)) << 12 | u64::from(draws.below(5)) << 6)
-                .collect();
-            let mut expected = Vec::new();
-            for &vaddr in &vaddrs {
-                let mapping = Mapping { paddr: vaddr, page_size: PageSize::Size4K, path: &Entries };
-                let reference = Reference { vaddr, bytes: 1, kind, cpu, asid, ip: 0 };
-                expected.push(single.access_mapped(&reference, &mapping).unwrap());
-            }
-            let mut outcomes = Vec::new();
-            while outcomes.len() < vaddrs.len() {
-                let left = &vaddrs[outcomes.len()..];
-                if let Some(mut hits) = rows.hits(cpu, asid, kind, PageSize::Size4K) {
-                    let count = left.iter().take_while(|&&vaddr| hits.take(vaddr, vaddr)).count();
-                    let hit = Outcome { latency_cycles: hits.latency_cycles(), ..Outcome::default() };
-                    hits.end(count as u64);
-                    taken += count;
-                    outcomes.extend(
-                        expected[outcomes.len()..][..count]
-                            .iter()
-                            .map(|&one| Outcome { translation_cycles: one.translation_cycles, ..hit }),
-                    );
-                }
-                if let Some(&vaddr) = vaddrs.get(outcomes.len()) {
-                    let mapping = Mapping { paddr: vaddr, page_size: PageSize::Size4K, path: &Entries };
-                    let reference = Reference { vaddr, bytes: 1, kind, cpu, asid, ip: 0 };
-                    outcomes.push(rows.access_searched(&reference, &mapping).unwrap());
-                }
-            }
-            assert_eq!(outcomes, expected, "round {round}");
-        }
-        assert_eq!(single.stats(), rows.stats());
-        assert_eq!(single.missed_again(), rows.missed_again());
-        assert!(single.pollution_matrix().eq(rows.pollution_matrix()));
-        assert_eq!(taken > 1000, expected, "{taken} hits were taken in a row");
     }
 }

@@ -1,8 +1,8 @@
-//! Lines of an array that are used one after the other, and all are there.
+//! Lines of an array that are used one after the other, and most of which are there.
 
 use super::packed_lru::PackedLru;
 use super::sets::Sets;
-use super::{Key, Known, Last, Slot};
+use super::{Filled, Key, Known, Last, Lines, Slot};
 
 /// A row of uses. [`KnownLines::end`] comes last.
 pub struct KnownLines<'a, K: Key> {
@@ -19,11 +19,36 @@ impl<'a, K: Key> KnownLines<'a, K> {
     /// Where a line is, if it is there. Uses nothing.
     #[inline(always)]
     pub fn find(&mut self, key: K) -> Option<Known> {
-        let found = self.sets.known(key).or_else(|| self.sets.search(key));
+        match self.sets.known_way(key).or_else(|| self.search(key)) {
+            Some(way) => Some(self.sets.at(key, way)),
+            None => None,
+        }
+    }
+
+    /// The way of a line of which the hints do not know.
+    #[inline(never)]
+    fn search(&mut self, key: K) -> Option<usize> {
+        if self.last.as_ref().is_some_and(|last| last.key == key && last.slot.is_none()) {
+            return None;
+        }
+        let found = self.sets.search(key);
         if found.is_none() {
             *self.last = Some(Last { key, slot: None, is_dirty: false });
         }
         found
+    }
+
+    /// The line that a fill would evict.
+    #[inline]
+    pub fn victim(&self, key: K) -> Option<K> {
+        self.sets.next_victim(key)
+    }
+
+    /// Puts a line in that is not there, as [`LineArray::fill`](super::LineArray::fill) does.
+    #[inline]
+    pub fn fill(&mut self, key: K, is_dirty: bool) -> Filled<K> {
+        *self.last = None;
+        self.sets.fill(key, is_dirty)
     }
 
     /// A line is used, and made dirty if asked to.

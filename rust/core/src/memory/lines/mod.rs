@@ -183,16 +183,27 @@ impl<K: Key> LineArray<K> {
     #[inline(always)]
     pub fn known(&self, key: K) -> Option<Known> {
         match &self.lines {
-            Body::Lru(sets) => sets.known(key),
+            Body::Lru(sets) => sets.known_way(key).map(|way| sets.at(key, way)),
             Body::Other(_) => None,
+        }
+    }
+
+    /// Where a line is, by a search if need be, to be used then without another one. Changes nothing.
+    #[inline]
+    pub fn seek(&self, key: K) -> Option<Known> {
+        match &self.lines {
+            Body::Lru(sets) => sets.seek(key).map(|way| sets.at(key, way)),
+            Body::Other(lines) => lines.find(key).map(|slot| Known { set: 0, way: 0, slot }),
         }
     }
 
     /// Does what [`LineArray::lookup`] does to a line that is known.
     #[inline(always)]
     pub fn use_known(&mut self, key: K, known: Known, makes_dirty: bool) {
-        let Body::Lru(sets) = &mut self.lines else { unreachable!("nothing is known of others") };
-        sets.touch(known.set, known.way, makes_dirty);
+        match &mut self.lines {
+            Body::Lru(sets) => sets.touch(known.set, known.way, makes_dirty),
+            Body::Other(lines) => _ = lines.lookup(key, makes_dirty),
+        }
         self.last = Some(Last { key, slot: Some(known.slot), is_dirty: makes_dirty });
     }
 

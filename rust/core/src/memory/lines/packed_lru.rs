@@ -45,11 +45,17 @@ impl Replacement for PackedLru {
 
     #[inline(always)]
     fn victim(&mut self, set: usize) -> Way {
-        usize::try_from(self.orders[set] >> self.last_shift & 0xf).expect("a nibble")
+        self.oldest(set)
     }
 }
 
 impl PackedLru {
+    /// The way that was used the longest ago.
+    #[inline(always)]
+    pub fn oldest(&self, set: usize) -> Way {
+        usize::try_from(self.orders[set] >> self.last_shift & 0xf).expect("a nibble")
+    }
+
     /// Whether a way was used last of its set.
     #[inline(always)]
     pub fn is_newest(&self, set: usize, way: Way) -> bool {

@@ -44,22 +44,33 @@ impl<K: Key, P: Replacement> Sets<K, P> {
         self.heads.find(set, tag, |way| self.rest(set * self.ways + way) == rest)
     }
 
-    /// Where a key is, if that is known without a search.
+    /// The way of a key, if that is known without a search.
     #[inline(always)]
-    pub fn known(&self, key: K) -> Option<Known> {
+    pub fn known_way(&self, key: K) -> Option<usize> {
         let way = self.hints.way_of(key)?;
-        let set = self.set_of(key);
-        debug_assert_eq!(self.way_of(set, key), Some(way), "what is known is so");
-        Some(Known { set, way, slot: set * self.ways + way })
+        debug_assert_eq!(self.way_of(self.set_of(key), key), Some(way), "what is known is so");
+        Some(way)
     }
 
-    /// Where a key is, by a search, so that it is known the next time.
+    /// The way of a key.
     #[inline]
-    pub fn search(&mut self, key: K) -> Option<Known> {
-        let set = self.set_of(key);
-        let way = self.way_of(set, key)?;
+    pub fn seek(&self, key: K) -> Option<usize> {
+        self.known_way(key).or_else(|| self.way_of(self.set_of(key), key))
+    }
+
+    /// The way of a key by a search, so that it is known the next time.
+    #[inline]
+    pub fn search(&mut self, key: K) -> Option<usize> {
+        let way = self.way_of(self.set_of(key), key)?;
         self.hints.put(key, way);
-        Some(Known { set, way, slot: set * self.ways + way })
+        Some(way)
+    }
+
+    /// A way of a key's set.
+    #[inline(always)]
+    pub fn at(&self, key: K, way: usize) -> Known {
+        let set = self.set_of(key);
+        Known { set, way, slot: set * self.ways + way }
     }
 
     /// A line is used.
@@ -111,6 +122,14 @@ impl<K: Key> Sets<K, PackedLru> {
     pub fn is_newest(&self, set: usize, way: usize) -> bool {
         self.policy.is_newest(set, way)
     }
+
+    /// The key that a fill would evict.
+    #[inline]
+    pub fn next_victim(&self, key: K) -> Option<K> {
+        let set = self.set_of(key);
+        let is_full = self.heads.flags(set).valid == self.all_valid;
+        is_full.then(|| self.key(set, self.policy.oldest(set)))
+    }
 }
 
 impl<K: Key, P: Replacement + Send> Lines<K> for Sets<K, P> {
@@ -122,7 +141,8 @@ impl<K: Key, P: Replacement + Send> Lines<K> for Sets<K, P> {
 
     #[inline]
     fn lookup(&mut self, key: K, makes_dirty: bool) -> Option<Slot> {
-        let Known { set, way, slot } = self.known(key).or_else(|| self.search(key))?;
+        let way = self.known_way(key).or_else(|| self.search(key))?;
+        let Known { set, way, slot } = self.at(key, way);
         self.touch(set, way, makes_dirty);
         Some(slot)
     }
