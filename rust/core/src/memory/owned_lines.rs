@@ -7,13 +7,13 @@ const LINES: usize = 1 << 14;
 
 /// Such lines of all cpus.
 pub struct OwnedLines {
-    // By cpu and place: 0, or a line + 1.
-    by_cpu: Vec<[u64; LINES]>,
+    // By cpu and place: 0, or what of a line its place does not say + 1.
+    by_cpu: Vec<[u32; LINES]>,
 }
 
 /// Such lines of one cpu.
 #[derive(Clone, Copy)]
-pub struct OwnedBy<'a>(&'a [u64; LINES]);
+pub struct OwnedBy<'a>(&'a [u32; LINES]);
 
 impl OwnedLines {
     /// None of them.
@@ -30,14 +30,15 @@ impl OwnedLines {
     /// A cpu has a line for itself.
     #[inline]
     pub fn put(&mut self, cpu: usize, line: u64) {
-        self.by_cpu[cpu][place(line)] = line + 1;
+        // Nothing is known of lines beyond what fits.
+        self.by_cpu[cpu][place(line)] = u32::try_from(word(line)).unwrap_or(0);
     }
 
     /// A cpu has a line no longer for itself.
     #[inline]
     pub fn forget(&mut self, cpu: usize, line: u64) {
         let known = &mut self.by_cpu[cpu][place(line)];
-        if *known == line + 1 {
+        if u64::from(*known) == word(line) {
             *known = 0;
         }
     }
@@ -47,11 +48,17 @@ impl OwnedBy<'_> {
     /// Whether a line is known to be the cpu's own.
     #[inline(always)]
     pub fn contains(self, line: u64) -> bool {
-        self.0[place(line)] == line + 1
+        u64::from(self.0[place(line)]) == word(line)
     }
 }
 
 #[inline(always)]
 fn place(line: u64) -> usize {
     usize::try_from(line % LINES as u64).expect("below a usize")
+}
+
+/// What is kept of a line that is known.
+#[inline(always)]
+fn word(line: u64) -> u64 {
+    line / LINES as u64 + 1
 }

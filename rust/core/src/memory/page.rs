@@ -51,6 +51,7 @@ impl Page {
 impl Key for Page {
     // The high half of the page number's, and the asid.
     type Rest = (u32, u32);
+    type Hint = [u64; 2];
 
     #[inline(always)]
     fn number(self) -> u64 {
@@ -58,8 +59,14 @@ impl Key for Page {
     }
 
     #[inline(always)]
-    fn words(self) -> (u64, u32) {
-        (self.number_and_size, self.asid)
+    fn hint(self, way: usize) -> [u64; 2] {
+        [self.number_and_size + 1, (way as u64) << 32 | u64::from(self.asid)]
+    }
+
+    #[inline(always)]
+    fn way_in(self, [word, rest]: [u64; 2]) -> Option<usize> {
+        let is_it = word == self.number_and_size + 1 && rest & 0xffff_ffff == u64::from(self.asid);
+        is_it.then_some(usize::try_from(rest >> 32).expect("a way"))
     }
 
     #[inline(always)]

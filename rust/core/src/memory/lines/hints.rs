@@ -9,58 +9,53 @@ use super::Key;
 const HINTED_LINES_MAX: usize = 1 << 12;
 
 /// Hints a line, and of an array.
-const HINTS_A_LINE: usize = 4;
-const HINTS_MAX: usize = 1 << 12;
+const HINTS_A_LINE: usize = 8;
+const HINTS_MAX: usize = 1 << 13;
 
 /// Ways of the lines of an array.
-pub(super) struct Hints {
-    // A key in two words, the first one + 1; above its half in the second one the way. All 0 where nothing is known.
-    hints: Vec<[u64; 2]>,
+pub(super) struct Hints<K: Key> {
+    hints: Vec<K::Hint>,
 }
 
-impl Hints {
+impl<K: Key> Hints<K> {
     /// Of an array of so many lines.
     pub fn new(lines: usize) -> Self {
         let is_hinted = lines <= HINTED_LINES_MAX;
         let hints = if is_hinted { (HINTS_A_LINE * lines).next_power_of_two().min(HINTS_MAX) } else { 0 };
-        Self { hints: vec![[0; 2]; hints] }
+        Self { hints: vec![K::Hint::default(); hints] }
     }
 
     /// The way of a key, if it is known.
     #[inline(always)]
-    pub fn way_of<K: Key>(&self, key: K) -> Option<usize> {
-        let [word, rest] = *self.hints.get(self.place(key))?;
-        let (wanted, half) = key.words();
-        let is_it = word == wanted + 1 && rest & 0xffff_ffff == u64::from(half);
-        is_it.then_some(usize::try_from(rest >> 32).expect("a way"))
+    pub fn way_of(&self, key: K) -> Option<usize> {
+        self.hints.get(self.place(key)).and_then(|&hint| key.way_in(hint))
     }
 
     /// Notes that a key is in a way.
     #[inline(always)]
-    pub fn put<K: Key>(&mut self, key: K, way: usize) {
+    pub fn put(&mut self, key: K, way: usize) {
         let place = self.place(key);
         if let Some(hint) = self.hints.get_mut(place) {
-            let (word, half) = key.words();
-            *hint = [word + 1, (way as u64) << 32 | u64::from(half)];
+            *hint = key.hint(way);
         }
     }
 
     /// Notes that a key has left.
     #[inline(always)]
-    pub fn forget<K: Key>(&mut self, key: K) {
+    pub fn forget(&mut self, key: K) {
         if self.way_of(key).is_some() {
             let place = self.place(key);
-            self.hints[place] = [0; 2];
+            self.hints[place] = K::Hint::default();
         }
     }
 
     /// Notes that all have left.
     pub fn clear(&mut self) {
-        self.hints.fill([0; 2]);
+        self.hints.fill(K::Hint::default());
     }
 
     #[inline(always)]
-    fn place<K: Key>(&self, key: K) -> usize {
+    fn place(&self, key: K) -> usize {
         usize::try_from(key.number()).expect("64 bits") & self.hints.len().wrapping_sub(1)
     }
 }
@@ -77,14 +72,17 @@ mod tests {
         assert_eq!(hints.way_of(0_u64), None);
         hints.put(0_u64, 0);
         hints.put(5_u64, 7);
-        assert_eq!((hints.way_of(0_u64), hints.way_of(5_u64), hints.way_of(5_u64 + 32)), (Some(0), Some(7), None));
-        hints.put(5_u64 + 32, 1);
+        assert_eq!((hints.way_of(0_u64), hints.way_of(5_u64), hints.way_of(5_u64 + 64)), (Some(0), Some(7), None));
+        hints.put(5_u64 + 64, 1);
         hints.forget(5_u64);
-        assert_eq!((hints.way_of(5_u64), hints.way_of(5_u64 + 32)), (None, Some(1)));
-        hints.forget(5_u64 + 32);
-        assert_eq!(hints.way_of(5_u64 + 32), None);
+        assert_eq!((hints.way_of(5_u64), hints.way_of(5_u64 + 64)), (None, Some(1)));
+        hints.forget(5_u64 + 64);
+        assert_eq!(hints.way_of(5_u64 + 64), None);
         hints.clear();
         assert_eq!(hints.way_of(0_u64), None);
+        // Too large for a hint.
+        hints.put(u64::MAX - 1, 1);
+        assert_eq!((hints.way_of(u64::MAX - 1), hints.way_of(u64::MAX >> 6)), (None, None));
     }
 
     #[test]

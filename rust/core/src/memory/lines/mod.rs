@@ -28,11 +28,17 @@ pub trait Key: Copy + Eq + Hash + Debug + Default + Send + 'static {
     /// What of a key neither its set nor its tag says. Nearly always the default.
     type Rest: Copy + Eq + Default + Send;
 
-    /// The number whose low bits say the set: the line's or page's own.
+    /// A key and its way, of 32 at most, in a word or two. The default says of no key where it is.
+    type Hint: Copy + Default + Send;
+
+    /// The number whose low bits say the set: the line's or page's own. Not the largest of all.
     fn number(self) -> u64;
 
-    /// The key as two numbers, which no other key has. The first one is not the largest.
-    fn words(self) -> (u64, u32);
+    /// That a way has the key; the default if that does not fit.
+    fn hint(self, way: usize) -> Self::Hint;
+
+    /// The way of the key, if this says it.
+    fn way_in(self, hint: Self::Hint) -> Option<usize>;
 
     /// Tag and rest of a key in an array of `1 << set_bits` sets.
     fn split(self, set_bits: u32) -> (u32, Self::Rest);
@@ -41,16 +47,25 @@ pub trait Key: Copy + Eq + Hash + Debug + Default + Send + 'static {
     fn join(set: u64, set_bits: u32, tag: u32, rest: Self::Rest) -> Self;
 }
 
+/// Bits of a way in a hint of one word.
+const WAY_BITS: u32 = 5;
+
 impl Key for u64 {
     type Rest = u32;
+    type Hint = u64;
 
     fn number(self) -> u64 {
         self
     }
 
     #[inline(always)]
-    fn words(self) -> (u64, u32) {
-        (self, 0)
+    fn hint(self, way: usize) -> u64 {
+        if self < u64::MAX >> WAY_BITS { (self + 1) << WAY_BITS | way as u64 } else { 0 }
+    }
+
+    #[inline(always)]
+    fn way_in(self, hint: u64) -> Option<usize> {
+        (hint >> WAY_BITS == self + 1).then_some(usize::try_from(hint & ((1 << WAY_BITS) - 1)).expect("a way"))
     }
 
     #[inline(always)]

@@ -18,7 +18,7 @@ pub(super) struct Sets<K: Key, P> {
     // By slot, what the tags leave out of the keys; empty as long as that is nothing. Left over where a way is not valid.
     rests: Vec<K::Rest>,
     // invariant: a key of which they know is in that way, which is valid
-    hints: Hints,
+    hints: Hints<K>,
     policy: P,
 }
 
