@@ -99,6 +99,7 @@ impl Books {
     }
 
     /// Notes a run of accesses of working sets: expected misses of the caches on the way of data, and stalls.
+    #[inline(always)]
     pub fn note_run(&mut self, tid: Option<Tid>, accesses: u64, spent: &Spent, since: Picos) {
         let mut misses = [0.0; CAUSES];
         for (&level, counts) in self.data.iter().zip(&spent.misses) {
@@ -152,6 +153,7 @@ impl Books {
         &mut self.threads[tid.index()]
     }
 
+    #[inline(always)]
     fn enter(&mut self, tid: Option<Tid>, misses: &[f64; CAUSES], parts: &[Picos; CAUSES], since: Picos) {
         self.stalls.iter_mut().zip(parts).for_each(|(stall, &part)| *stall += part);
         let book = match tid {
@@ -171,10 +173,9 @@ impl Books {
         }
     }
 
-    /// What one thread has cost so far.
-    pub fn of(&self, index: usize) -> &ThreadBook {
-        const NONE: ThreadBook = ThreadBook { misses: [0.0; CAUSES], stalls: [Picos::ZERO; CAUSES] };
-        self.threads.get(index).unwrap_or(&NONE)
+    /// What threads have cost so far, in the order in which they were made; nothing has missed behind the last one told.
+    pub fn of_threads(&self) -> &[ThreadBook] {
+        &self.threads
     }
 
     /// All stalls: what the ledger has of them.

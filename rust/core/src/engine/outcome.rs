@@ -1,10 +1,10 @@
 //! What a run came to for its threads: columns of all of them, and who waits for whom when nothing can happen any more.
 
-use super::books::whole;
+use super::books::{ThreadBook, whole};
 use super::run::Run;
 use super::task::Wait;
 use crate::base::rng::fnv1a_number;
-use crate::kernel::{INIT, NO_CPU, Role, State, Tid};
+use crate::kernel::{INIT, NO_CPU, Role, State, Thread, Tid};
 use crate::memory::Cause;
 use serde_json::{Value, json};
 
@@ -44,13 +44,13 @@ pub struct ThreadColumns {
 }
 
 impl ThreadColumns {
-    /// Empty columns with room for so many threads.
-    fn with_capacity(threads: usize) -> Self {
-        let (wide, narrow) = (|| Vec::with_capacity(threads), || Vec::with_capacity(threads));
+    /// So many threads of which all is 0: memory that nothing is written to is not there.
+    fn zero(threads: usize, causes: usize) -> Self {
+        let (wide, narrow) = (|| vec![0; threads], || vec![0; threads]);
         Self {
             pid: narrow(),
-            nice: Vec::with_capacity(threads),
-            cpu: Vec::with_capacity(threads),
+            nice: vec![0; threads],
+            cpu: vec![0; threads],
             created: wide(),
             first_run: wide(),
             ended: wide(),
@@ -59,8 +59,31 @@ impl ThreadColumns {
             switches_voluntary: narrow(),
             switches_involuntary: narrow(),
             migrations: narrow(),
-            misses: Vec::new(),
-            stalls: Vec::new(),
+            misses: (0..causes).map(|_| wide()).collect(),
+            stalls: (0..causes).map(|_| wide()).collect(),
+        }
+    }
+
+    fn put(&mut self, index: usize, thread: &Thread) {
+        put(&mut self.pid, index, thread.pid.0);
+        put(&mut self.nice, index, thread.share.nice);
+        put(&mut self.cpu, index, thread.cpu);
+        put(&mut self.created, index, thread.created.0);
+        put(&mut self.first_run, index, thread.first_run.0);
+        put(&mut self.ended, index, thread.ended.0);
+        put(&mut self.run, index, thread.run.0);
+        put(&mut self.wait, index, thread.wait.0);
+        put(&mut self.switches_voluntary, index, thread.switches_voluntary);
+        put(&mut self.switches_involuntary, index, thread.switches_involuntary);
+        put(&mut self.migrations, index, thread.migrations);
+    }
+
+    fn put_causes(&mut self, index: usize, book: &ThreadBook) {
+        for (column, &misses) in self.misses.iter_mut().zip(&book.misses) {
+            put(column, index, whole(misses));
+        }
+        for (column, stall) in self.stalls.iter_mut().zip(&book.stalls) {
+            put(column, index, stall.0);
         }
     }
 
@@ -87,28 +110,14 @@ impl ThreadColumns {
 }
 
 impl Run {
-    /// What became of all threads.
+    /// What became of all threads. Each is looked at once, since they are many and far apart in memory.
     pub(super) fn columns(&self) -> ThreadColumns {
-        let mut columns = ThreadColumns::with_capacity(self.threads.len());
-        for thread in &self.threads {
-            columns.pid.push(thread.pid.0);
-            columns.nice.push(thread.share.nice);
-            columns.cpu.push(thread.cpu);
-            columns.created.push(thread.created.0);
-            columns.first_run.push(thread.first_run.0);
-            columns.ended.push(thread.ended.0);
-            columns.run.push(thread.run.0);
-            columns.wait.push(thread.wait.0);
-            columns.switches_voluntary.push(thread.switches_voluntary);
-            columns.switches_involuntary.push(thread.switches_involuntary);
-            columns.migrations.push(thread.migrations);
+        let mut columns = ThreadColumns::zero(self.threads.len(), if self.has_books() { Cause::ALL.len() } else { 0 });
+        for (index, thread) in self.threads.iter().enumerate() {
+            columns.put(index, thread);
         }
-        if self.has_books() {
-            let books = || (0..self.threads.len()).map(|index| self.books.of(index));
-            for cause in 0..Cause::ALL.len() {
-                columns.misses.push(books().map(|book| whole(book.misses[cause])).collect());
-                columns.stalls.push(books().map(|book| book.stalls[cause].0).collect());
-            }
+        for (index, book) in self.books.of_threads().iter().enumerate() {
+            columns.put_causes(index, book);
         }
         columns
     }
@@ -186,6 +195,14 @@ impl Run {
             Wait::Send(index) => format!("room in channel {}", name(&self.code.channels, index)),
             Wait::Receive(index) => format!("a message of channel {}", name(&self.code.channels, index)),
         }
+    }
+}
+
+/// Writes what is not 0 to where 0 stands.
+#[inline]
+fn put<T: Default + PartialEq>(column: &mut [T], index: usize, value: T) {
+    if value != T::default() {
+        column[index] = value;
     }
 }
 
