@@ -92,7 +92,7 @@ impl Run {
 
     /// What a thread still runs up to where it waits or ends, as far as it can be seen: the computation that comes next,
     /// or what is expected of one that is yet to be drawn.
-    #[inline]
+    #[inline(always)]
     fn burst(&self, tid: Tid) -> Picos {
         let tid = self.mounted(tid).unwrap_or(tid);
         let task = &self.tasks[tid.index()];
@@ -134,7 +134,7 @@ impl Run {
     }
 
     /// Charges who runs for what it ran since it was charged last.
-    #[inline]
+    #[inline(always)]
     pub(super) fn charge(&mut self, cpu: usize) {
         let Some(tid) = self.cpus[cpu].running else { return };
         let state = &mut self.cpus[cpu];

@@ -192,6 +192,7 @@ impl Run {
     }
 
     /// Notes what happens to a worker and a thread, which may have a task. Who runs on a cpu did it.
+    #[inline(always)]
     pub(super) fn log_worker(&mut self, kind: EventKind, worker: Slot, thread: Tid, task: Option<Tid>, cpu: usize) {
         self.log_event(|run| {
             let state = &run.cpus[cpu];

@@ -307,6 +307,7 @@ impl Footprints {
         Some(set)
     }
 
+    #[inline(always)]
     fn spent(&self, cost: &Cost, overlap: u64) -> Spent {
         Spent {
             user: self.time(cost.user_cycles),

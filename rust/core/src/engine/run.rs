@@ -472,6 +472,7 @@ impl Run {
     }
 
     /// Lets a cpu that computes do so up to a time.
+    #[inline(always)]
     pub(super) fn catch_up(&mut self, cpu: usize, at: Picos) {
         let state = &mut self.cpus[cpu];
         let Some(tid) = state.executed() else { return };

@@ -256,6 +256,7 @@ impl Run {
         Ok(TouchState { cursor, left: None, overlap: Overlap::default() })
     }
 
+    #[inline(always)]
     fn check_units(&self, tid: Tid, pattern: &Pattern, units: u64) -> Result<(), RunError> {
         match pattern.unit_max().filter(|&unit| unit >= units) {
             None => Ok(()),

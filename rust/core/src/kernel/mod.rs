@@ -290,6 +290,7 @@ impl Kernel {
     }
 
     /// Adds to what a process has cost: time that passed outside of calls.
+    #[inline(always)]
     pub fn account(&mut self, pid: Pid, cost: Ledger) {
         if let Some(process) = self.processes.get_mut(&pid) {
             process.ledger += cost;

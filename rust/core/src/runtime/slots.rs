@@ -53,6 +53,7 @@ impl Slots {
     }
 
     /// Changes how a slot stands.
+    #[inline(always)]
     pub fn set(&mut self, slot: Slot, status: Status) {
         let before = std::mem::replace(&mut self.status[slot.index()], status);
         self.searching += usize::from(status == Status::Searching);

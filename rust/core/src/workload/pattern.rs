@@ -82,6 +82,7 @@ impl Pattern {
     }
 
     /// The largest unit that a list names.
+    #[inline(always)]
     pub fn unit_max(&self) -> Option<u64> {
         match &self.order {
             Order::List(indices) => indices.iter().copied().max(),

@@ -62,7 +62,7 @@ impl Run {
     }
 
     /// Who is woken when a task is to go on whose carrier waits with it: the carrier.
-    #[inline]
+    #[inline(always)]
     pub(in crate::engine) fn carrier_of(&mut self, tid: Tid, at: Picos, waker: Option<usize>) -> Tid {
         if !self.is_pinned(tid) {
             return tid;

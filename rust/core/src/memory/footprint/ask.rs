@@ -56,7 +56,7 @@ impl Change {
 
 impl Asked {
     /// What so many accesses ask the first level. `known`: blocks, or draws, that were asked for before.
-    #[inline]
+    #[inline(always)]
     pub fn of(reuse: &Reuse, accesses: f64, known: f64) -> Self {
         let touches = accesses / reuse.accesses_a_touch;
         match &reuse.order {

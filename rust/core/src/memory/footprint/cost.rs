@@ -58,6 +58,7 @@ impl Expected {
 pub(super) struct Carry([f64; CAUSES + 2]);
 
 impl Carry {
+    #[inline(always)]
     pub fn cut(&mut self, expected: &Expected) -> Cost {
         Cost {
             user_cycles: self.cut_user(expected.user),

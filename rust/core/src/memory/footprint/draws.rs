@@ -85,7 +85,7 @@ impl Draws {
     }
 
     /// After how many draws, by the number of units, that share of the units is touched; infinite where it never is.
-    #[inline]
+    #[inline(always)]
     pub fn time_of(&self, share: f64) -> f64 {
         if share <= self.table[0][0] {
             return TIMES[0] * (share / self.table[0][0]).max(0.0);

@@ -82,7 +82,7 @@ impl Recency {
 
     /// Lines touched since `mark`, each counted once. Infinite if what was touched then is gone. The search for `mark` begins
     /// at the run `near`: it is short if that was the last one when `mark` was now.
-    #[inline]
+    #[inline(always)]
     pub fn since(&self, mark: f64, near: u16) -> f64 {
         if mark < self.start {
             return f64::INFINITY;
@@ -124,7 +124,7 @@ impl Recency {
     }
 
     /// The last run that begins early enough; those before it do as well.
-    #[inline]
+    #[inline(always)]
     fn find(&self, near: usize, is_early: impl Fn(f64) -> bool) -> Option<usize> {
         let begins = &self.begins[..self.count];
         let last = self.count.checked_sub(1)?;

@@ -151,7 +151,7 @@ impl Sets {
 
     /// Between the three points around: where neither number is whole, sets that have one line more of the own are those that
     /// have one less of others, as where all lie one after the other.
-    #[inline]
+    #[inline(always)]
     fn value<const WHICH: usize>(&self, own: f64, others: f64) -> f64 {
         let ((x, dx), (y, dy)) = (self.point(own), self.point(others));
         let around = &self.table[x * self.points + y..][..self.points + 2];

@@ -164,6 +164,7 @@ impl EevdfQueue {
     }
 
     /// Takes a task out that is queued.
+    #[inline(always)]
     pub fn remove(&mut self, id: TaskId) {
         loop {
             let [left, right] = self.entity(id).children;
@@ -226,6 +227,7 @@ impl EevdfQueue {
         }
     }
 
+    #[inline(always)]
     fn insert(&mut self, id: TaskId) {
         let Entity { vruntime, deadline, sequence, is_delayed, .. } = *self.entity(id);
         let mut parent = NOBODY;
@@ -280,6 +282,7 @@ impl EevdfQueue {
     }
 
     /// Lets what pointed down to a node point to another.
+    #[inline(always)]
     fn replace(&mut self, node: u32, parent: u32, other: u32) {
         if parent == NOBODY {
             let is_delayed = self.entities[node].is_delayed;
