@@ -30,7 +30,7 @@ REACHED = {
     "lat-mem": (0.07, 0.21),
     "li-ding-shen": (0.08, 0.32),
     "mutex": (0.20, 0.40),
-    "oversubscription": (0.12, 0.42),
+    "oversubscription": (0.11, 0.40),
     "race": (0.03, 0.20),
     "redis-bgsave": (0.02, 0.09),
     "ring": (0.11, 0.24),

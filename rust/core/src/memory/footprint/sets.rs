@@ -80,17 +80,16 @@ impl Sets {
         if ways > WAYS_MAX {
             return Self { ways: ways.into(), density: 0.0, points: 0, last: 0.0, clear: 0.0, table: Vec::new() };
         }
-        let played = play::Played::new(policy, ways);
-        let size = ways as usize;
         // Fractions of a line are whole pages over all places.
         let density = match (spread, ways) {
             (Spread::Even, _) => 1,
             (Spread::Random(places), ways) => (32 / ways.next_power_of_two()).clamp(1, places) as usize,
         };
-        let points = EXTENT * size * density + 1;
-        let table = match spread {
-            Spread::Even => (0..points * points).map(|index| played.at(index / points, index % points)).collect(),
-            Spread::Random(places) => average(&played, points, places as usize / density, places, size),
+        let points = EXTENT * ways as usize * density + 1;
+        let table = |policy| table(&play::Played::new(policy, ways), points, density, spread, ways as usize);
+        let table = match policy {
+            ReplacementKind::Drrip => duel(&table(ReplacementKind::Srrip), &table(ReplacementKind::Brrip), points),
+            policy => table(policy),
         };
         #[allow(clippy::cast_possible_truncation, reason = "24 bits of a number of lines are enough")]
         let table: Vec<[f32; 2]> = table.into_iter().map(|pair| pair.map(|value| value as f32)).collect();
@@ -165,6 +164,26 @@ impl Sets {
             corner + (up - corner) * (1.0 - dx) + (right - corner) * (1.0 - dy)
         }
     }
+}
+
+/// What is looked up, for so many points of own lines and of others'.
+fn table(played: &play::Played, points: usize, density: usize, spread: Spread, ways: usize) -> Vec<[f64; 2]> {
+    match spread {
+        Spread::Even => (0..points * points).map(|index| played.at(index / points, index % points)).collect(),
+        Spread::Random(places) => average(played, points, places as usize / density, places, ways),
+    }
+}
+
+/// Set dueling (DRRIP): nearly all sets follow the rule by which fewer lines of both sides miss, the first one if in doubt.
+fn duel(first: &[[f64; 2]], second: &[[f64; 2]], points: usize) -> Vec<[f64; 2]> {
+    let of_both = |table: &[[f64; 2]], own: usize, others: usize| {
+        table[own * points + others][0] + table[others * points + own][0]
+    };
+    let winner = |index: usize| {
+        let (own, others) = (index / points, index % points);
+        if of_both(second, own, others) < of_both(first, own, others) { second[index] } else { first[index] }
+    };
+    (0..points * points).map(winner).collect()
 }
 
 /// The averages over sets where pages, so many from point to point, lie at random places.
@@ -286,6 +305,21 @@ mod tests {
                         let (own, others) = (f64::from(own) / 3.7, f64::from(others) / 3.7);
                         assert_eq!(sets.is_clear(own, others), sets.misses(own, others) == 0.0, "{own} {others}");
                     }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn sets_that_duel_follow_the_rule_that_misses_less() {
+        for spread in [Spread::Even, Spread::Random(16)] {
+            let [srrip, brrip, drrip] = [ReplacementKind::Srrip, ReplacementKind::Brrip, ReplacementKind::Drrip]
+                .map(|policy| Sets::new(policy, 4, spread));
+            for own in (0..12).map(f64::from) {
+                for others in (0..12).map(f64::from) {
+                    let of_both = |sets: &Sets| sets.misses(own, others) + sets.misses(others, own);
+                    let least = of_both(&srrip).min(of_both(&brrip));
+                    assert!((of_both(&drrip) - least).abs() < 1e-6, "{own} {others}");
                 }
             }
         }
