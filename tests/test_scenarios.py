@@ -84,6 +84,11 @@ def test_a_scenario_survives_a_file(name: str, tmp_path: Path) -> None:
     assert runq.simulate(path).digest == runq.simulate(scenario).digest == runq.simulate(name, **SMALL[name]).digest
 
 
+def test_a_file_without_an_end_is_refused() -> None:
+    for arguments in (["simulate", "/dev/zero"], ["simulate", "sleepers", "--machine", "/dev/zero"]):
+        assert_refused(run(*arguments), "/dev/zero: must be at most 64 MiB")
+
+
 def test_any_text_survives_a_file(tmp_path: Path) -> None:
     odd = 'a "quote", a \\ and \x7f'
     scenario = runq.Scenario(name=odd, processes=[runq.ProcessSpec("p", [{"op": "measure", "name": odd, "body": []}])])

@@ -27,6 +27,9 @@ _STRUCTURE_CACHES = ("structure_caches", "host_structure_caches")
 # What a TOML file may have beside the machine: where its numbers come from.
 _NOT_CONFIGURATION = ("sources",)
 
+# Longer files are no TOML that anybody wrote.
+_TOML_BYTES_MAX = 64 << 20
+
 
 class _Named(msgspec.Struct, frozen=True):
     """A value whose `repr` is the code that rebuilds it, without what is left at its default."""
@@ -203,7 +206,7 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
     @classmethod
     def from_toml(cls, path: str | PathLike[str]) -> Self:
         """Reads and checks a machine file. A table `[sources]` in it is for people and left out."""
-        return cls.from_dict(load_toml(Path(path).read_bytes(), str(path)))
+        return cls.from_dict(read_toml(path))
 
     def to_json(self) -> str:
         """The machine as JSON; fields at their defaults included."""
@@ -244,6 +247,15 @@ def _to_json(tree: object) -> str:
         return msgspec.json.encode(tree).decode()
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise ConfigError("machine", "must be made of tables, lists, texts and numbers", str(error)) from None
+
+
+def read_toml(path: str | PathLike[str]) -> dict[str, Any]:
+    """Reads a TOML file, a pipe among them; one without an end, such as /dev/zero, is too long."""
+    with Path(path).open("rb") as file:
+        content = file.read(_TOML_BYTES_MAX + 1)
+    if len(content) > _TOML_BYTES_MAX:
+        raise ConfigError(str(path), f"must be at most {_TOML_BYTES_MAX >> 20} MiB", "more")
+    return load_toml(content, str(path))
 
 
 def load_toml(content: bytes, name: str) -> dict[str, Any]:

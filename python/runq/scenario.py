@@ -7,13 +7,12 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
-from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 
 import msgspec
 
 from runq.errors import ConfigError
-from runq.machine import load_toml
+from runq.machine import read_toml
 
 __all__ = ["ChannelSpec", "KernelChoices", "LockSpec", "Op", "ProcessSpec", "Scenario", "Variable", "is_path"]
 
@@ -170,7 +169,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
     @classmethod
     def from_toml(cls, path: str | PathLike[str]) -> Self:
         """Reads a scenario file."""
-        return cls.from_dict(load_toml(Path(path).read_bytes(), str(path)))
+        return cls.from_dict(read_toml(path))
 
     def to_dict(self) -> dict[str, Any]:
         """The scenario as nested dicts and lists, without what is at its default."""

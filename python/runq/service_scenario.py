@@ -6,13 +6,12 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
-from pathlib import Path
 from typing import Any, Self
 
 import msgspec
 
 from runq.errors import ConfigError
-from runq.machine import load_toml
+from runq.machine import read_toml
 from runq.scenario import assign, convert, split_assignment, toml_value
 
 __all__ = ["ServiceScenario", "is_service_path"]
@@ -73,7 +72,7 @@ class ServiceScenario(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     @classmethod
     def from_toml(cls, path: str | PathLike[str]) -> Self:
         """Reads a service file."""
-        return cls.from_dict(load_toml(Path(path).read_bytes(), str(path)))
+        return cls.from_dict(read_toml(path))
 
     def to_dict(self) -> dict[str, Any]:
         """The service as nested dicts and lists, without what is at its default."""

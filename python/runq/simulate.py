@@ -11,7 +11,7 @@ import msgspec
 from runq import _core
 from runq.errors import ConfigError
 from runq.events import EVENTS_MAX
-from runq.machine import Machine, load_toml
+from runq.machine import Machine, read_toml
 from runq.models import Model
 from runq.models import load as load_model
 from runq.replay import load_machine
@@ -173,7 +173,7 @@ def load_any(scenario: object) -> Scenario | ServiceScenario:
     if name is not None:
         return scenarios.load(name)
     if isinstance(scenario, (str, PathLike)):
-        return scenario_of(load_toml(Path(scenario).read_bytes(), str(scenario)))
+        return scenario_of(read_toml(scenario))
     raise TypeError(f"scenario: must be a Scenario, a name or a path, got {type(scenario).__name__}")
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from runq.errors import ConfigError
-from runq.machine import Machine, Region, load_toml
+from runq.machine import Machine, Region, read_toml
 from runq.replay import load_machine
 from runq.scenario import is_path, split_assignment
 from runq.service_scenario import is_service_path
@@ -56,7 +56,7 @@ _KEYS = (
 
 def load_sweep(path: str | os.PathLike[str], assignments: Sequence[str] = ()) -> Sweep:
     """The sweep of a TOML file, with assignments such as `machine.caches.L1D.ways=16` or `seed=3` on top."""
-    tree = load_toml(Path(path).read_bytes(), str(path))
+    tree = read_toml(path)
     return sweep_of(tree, assignments, Path(path).parent)
 
 
