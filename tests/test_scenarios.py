@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import runq
 from runq.scenarios.snapshot import size_class, value_slot_bytes
@@ -82,6 +83,30 @@ def test_a_scenario_survives_a_file(name: str, tmp_path: Path) -> None:
     assert type(scenario).from_toml(path) == scenario
     assert type(scenario).from_dict(json.loads(scenario.to_json())) == scenario
     assert runq.simulate(path).digest == runq.simulate(scenario).digest == runq.simulate(name, **SMALL[name]).digest
+
+
+@pytest.mark.parametrize("name", runq.scenarios.names())
+def test_every_scenario_prints_what_it_is_about(name: str) -> None:
+    result = runq.simulate(name, **SMALL[name])
+    if name not in ("address-space", "page-replacement"):  # tables under titles of their own
+        assert next(iter(result.outcome)).replace("_", " ") in str(result)
+
+
+CUTS = ("processes[0].program=[]", "processes[0].copies=0", "until_ns=1", "until_ns=0", "duration_ns=1")
+
+
+@pytest.mark.parametrize("name", runq.scenarios.names())
+def test_a_scenario_that_is_cut_to_nothing_has_no_outcome_and_is_told(name: str) -> None:
+    values = runq.scenarios.parameters(name, **SMALL[name])
+    for cut in CUTS:
+        try:
+            scenario = runq.scenarios.load(name, **SMALL[name]).with_set(cut)
+            result = runq.simulate(scenario)
+        except runq.RunqError:
+            continue
+        outcome = runq.scenarios.outcome(name, values, result)
+        assert json.loads(json.dumps(outcome)) is not None
+        assert str(msgspec.structs.replace(result, outcome=outcome))
 
 
 def test_a_file_without_an_end_is_refused() -> None:

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from runq.kernel import Process
     from runq.simulate_result import SimulateResult
 
-__all__ = ["process_table", "simulate_table", "time_text"]
+__all__ = ["outcome_parts", "process_table", "simulate_table", "time_text"]
 
 _FORKS_SHOWN = 10
 _LINES_SHOWN = 20
@@ -17,7 +17,7 @@ _LINES_SHOWN = 20
 
 def simulate_table(result: "SimulateResult") -> str:
     """What happened, how long it took, and where the time went."""
-    parts = [_headline(result), *_outcome(result), *_measures(result), *_forks(result), *_faults(result)]
+    parts = [_headline(result), *outcome_parts(result.outcome), *_measures(result), *_forks(result), *_faults(result)]
     parts += [*_dependencies(result), *_scheduling(result), *_misses(result), *_shared(result), *_log(result)]
     return "\n\n".join([*parts, _ledger(result), _footer(result)])
 
@@ -101,13 +101,14 @@ def _headline(result: "SimulateResult") -> str:
     return f"{result.scenario.name} on {result.config.name}: {processes}, {time_text(result.makespan_ns)}"
 
 
-def _outcome(result: "SimulateResult") -> list[str]:
-    plain = {key: value for key, value in result.outcome.items() if not isinstance(value, (dict, list))}
+def outcome_parts(outcome: Mapping[str, Any]) -> list[str]:
+    """What a scenario is about: its numbers, and then each table or list."""
+    plain = {key: value for key, value in outcome.items() if not isinstance(value, (dict, list))}
     parts = []
     if plain:
         width = max(map(len, plain))
         parts.append("\n".join(f"{key.replace('_', ' '):<{width}}  {_value(key, plain[key])}" for key in plain))
-    for key, value in result.outcome.items():
+    for key, value in outcome.items():
         if isinstance(value, Mapping) and value:
             parts.append(_mapping(key, value))
         elif isinstance(value, list):
@@ -128,6 +129,10 @@ def _anomaly(row: Any) -> str:
 
 
 def _value(key: str, value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if "_ns" in key:
         return time_text(value)
     if isinstance(value, float):

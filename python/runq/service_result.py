@@ -212,7 +212,7 @@ def service_result(text: str, seconds: float, scenario: ServiceScenario, seed: i
 
 
 def _text(result: ServiceResult) -> str:
-    from runq._simulate_table import time_text
+    from runq._simulate_table import outcome_parts, time_text
 
     totals, latency = result.totals, result.latency_ns
     lines = [
@@ -222,9 +222,7 @@ def _text(result: ServiceResult) -> str:
             [["", *map(time_text, (latency.mean, latency.p50, latency.p90, latency.p99, latency.p999, latency.max))]],
         ),
     ]
-    if result.outcome:
-        rows = [[name, value if isinstance(value, str) else f"{value:,}"] for name, value in result.outcome.items()]
-        lines.append(table(("outcome", ""), rows))
+    lines += outcome_parts(result.outcome)
     counts = {name: count for name, count in msgspec.to_builtins(totals).items() if count}
     lines.append(table(("what", "count"), [[name, f"{count:,}"] for name, count in counts.items()]))
     lines.append(f"{result.events:,} events in {result.simulate_seconds:.2f} s, digest {result.digest}")

@@ -205,8 +205,7 @@ def with_outcome(
     """A result with what its scenario is about."""
     from runq import scenarios
 
-    module: Any = scenarios.module(name)
-    return msgspec.structs.replace(result, outcome=module.outcome(parameters, result))
+    return msgspec.structs.replace(result, outcome=scenarios.outcome(name, parameters, result))
 
 
 def _run(

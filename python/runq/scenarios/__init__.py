@@ -15,7 +15,17 @@ from runq.service_result import ServiceResult
 from runq.service_scenario import ServiceScenario
 from runq.simulate_result import SimulateResult
 
-__all__ = ["ScenarioModule", "ServiceModule", "ServiceName", "load", "module", "names", "parameters", "summary"]
+__all__ = [
+    "ScenarioModule",
+    "ServiceModule",
+    "ServiceName",
+    "load",
+    "module",
+    "names",
+    "outcome",
+    "parameters",
+    "summary",
+]
 
 _NAMES = (
     "address-space",
@@ -121,6 +131,16 @@ def load(name: str, **values: Any) -> Scenario | ServiceScenario:
     'server'
     """
     return module(name).build(parameters(name, **values))
+
+
+def outcome(name: str, parameters: msgspec.Struct, result: Any) -> dict[str, Any]:
+    """What a result says of what its scenario is about; nothing if that never came to happen."""
+    made: Any = module(name)
+    try:
+        return dict(made.outcome(parameters, result))
+    except (LookupError, ZeroDivisionError, StopIteration):
+        # Cut short, or changed by paths, so that it has no requests, no measure, no time to divide by.
+        return {}
 
 
 def summary(name: str) -> str:

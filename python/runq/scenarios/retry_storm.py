@@ -97,6 +97,8 @@ def outcome(parameters: Parameters, result: ServiceResult) -> dict[str, Any]:
     answered, window_s = result.series["answered"], result.scenario.window_ns / 1e9
     begin = int(parameters.trouble_from_s / window_s)
     end = int((parameters.trouble_from_s + parameters.trouble_s) / window_s)
+    if len(answered) <= begin:
+        raise LookupError("it ends before the trouble begins")
     before = float(answered[:begin].mean()) / window_s
     # The last fifth of what comes after: what the service settles at.
     settled = answered[-max(1, (len(answered) - end) // 5) :]

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from runq.errors import ConfigError
-from runq.scenarios import module, parameters
+from runq.scenarios import module, outcome, parameters
 from runq.service_result import service_result
 from runq.service_scenario import ServiceScenario, is_service_path
 from runq.simulate import load_any, scenario_name
@@ -102,11 +102,10 @@ class Target:
     def _outcome(self, point: Point, tree: str) -> dict[str, Any]:
         if self._name is None:
             return {}
-        made: Any = module(self._name)
         changes = self._changes(point)
         assignments = [f"{path.partition('.')[2]}={json.dumps(point.values[place])}" for path, place in self._paths]
         result = service_result(tree, 0.0, self._build(changes).with_set(*assignments), point.seed)
-        return dict(made.outcome(parameters(self._name, **(self._values | changes)), result))
+        return outcome(self._name, parameters(self._name, **(self._values | changes)), result)
 
     def _build(self, changes: dict[str, Any]) -> ServiceScenario:
         assert self._name is not None, "only services that come with runq have parameters"

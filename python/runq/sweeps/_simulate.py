@@ -12,7 +12,7 @@ from runq.errors import ConfigError
 from runq.models import Model
 from runq.models import load as load_model
 from runq.scenario import Scenario, is_path
-from runq.scenarios import module, parameters
+from runq.scenarios import module, outcome, parameters
 from runq.simulate import DEFAULT_MACHINE, load_scenario, scenario_name, with_model
 from runq.simulate_result import result_of
 from runq.sweeps._load import load_path
@@ -149,7 +149,7 @@ class Target:
         values = self._parameters(name, self._changes(point))
         scenario = Scenario(name=name, processes=())
         result = result_of(cast(Any, _Done(tree, 0.0, {})), scenario, self._machines.base, point.seed)
-        return module(name).outcome(values, result)
+        return outcome(name, values, result)
 
     def _first(self) -> dict[str, Any]:
         """The scenario that the sweep begins with, as files have it."""
