@@ -161,6 +161,14 @@ def test_work_that_does_not_end_is_a_row_with_a_note() -> None:
     assert (pool["completed"], go["completed"], go["note"]) == (0, 30, "")
 
 
+def test_a_call_that_blocks_a_loop_is_in_the_note_of_a_row() -> None:
+    sweep = runq.Sweep("compare", MACHINE, "blocking-syscalls", over={}, models=["event-loop", "go"], tasks=20)
+    assert [row["note"] for row in sweep.run()] == [
+        "20 blocking calls stopped everybody: there is one thread for all tasks",
+        "",
+    ]
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [

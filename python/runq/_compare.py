@@ -63,7 +63,7 @@ class ModelRow(msgspec.Struct, frozen=True, kw_only=True):
         ledger: percent of all cpus' time by account; they sum to 100.
         completed: answers, or tasks that ended.
         refused: requests and tasks that found no room.
-        notes: what went wrong or was met: limits, deadlocks.
+        notes: what went wrong or was met: limits, deadlocks, and what a run says of itself (`SimulateResult.notes`).
         limits: memory, threads, dependencies and locks: how much of each was in use.
         digests: of each run.
         simulate_seconds: in the simulator, of all runs.
@@ -295,13 +295,19 @@ def _all_runs(
 def _row(model: Model, runs: Sequence[_Run]) -> ModelRow:
     errors = list(dict.fromkeys(run.error for run in runs if run.error))
     results = [run.result for run in runs if run.result is not None]
-    return row_of(model, results, errors, limits_of(results))
+    # What one run says of itself: the numbers of the others differ a little.
+    told = next((notes for result in results if (notes := result.notes)), [])
+    return row_of(model, results, errors, told, limits_of(results))
 
 
 def row_of(
-    model: Model, results: Sequence[SimulateResult], errors: Sequence[str] = (), limits: tuple[Limit, ...] = ()
+    model: Model,
+    results: Sequence[SimulateResult],
+    errors: Sequence[str] = (),
+    told: Sequence[str] = (),
+    limits: tuple[Limit, ...] = (),
 ) -> ModelRow:
-    """What runs of a model come to, why others failed, and what they met."""
+    """What runs of a model come to, why others failed, what they say of themselves, and what they met."""
     rates = [_throughput(result) for result in results]
     latencies = [_latency(result) for result in results]
     names = ("mean", *_QUANTILES)
@@ -326,7 +332,7 @@ def row_of(
         ledger=ledger,
         completed=completed,
         refused=sum(_refused(result) for result in results),
-        notes=(*errors, *dict.fromkeys(note for result in results for note in _notes(result))),
+        notes=(*errors, *dict.fromkeys(note for result in results for note in _notes(result)), *told),
         limits=limits,
         digests=tuple(result.digest for result in results),
         simulate_seconds=sum(result.simulate_seconds for result in results),
@@ -383,7 +389,7 @@ def _notes(result: SimulateResult) -> list[str]:
     if result.deadlock:
         stuck = result.deadlock[0]
         notes.append(f"deadlock: {stuck.name or stuck.process} waits for {stuck.waits_for}")
-    if refused := _refused(result):
+    if (refused := _refused(result)) and not result.loads:
         notes.append(f"{refused:,} found no room")
     if result.scheduling.threads_refused:
         notes.append(f"the limit of threads was met {result.scheduling.threads_refused:,} times")

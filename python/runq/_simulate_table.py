@@ -19,7 +19,7 @@ def simulate_table(result: "SimulateResult") -> str:
     """What happened, how long it took, and where the time went."""
     parts = [_headline(result), *outcome_parts(result.outcome), *_measures(result), *_forks(result), *_faults(result)]
     parts += [*_dependencies(result), *_scheduling(result), *_misses(result), *_shared(result), *_log(result)]
-    return "\n\n".join([*parts, _ledger(result), _footer(result)])
+    return "\n\n".join([*parts, *_notes(result), _ledger(result), _footer(result)])
 
 
 def time_text(nanoseconds: float | None) -> str:
@@ -114,6 +114,10 @@ def outcome_parts(outcome: Mapping[str, Any]) -> list[str]:
         elif isinstance(value, list):
             parts.append(f"{key.replace('_', ' ')}: {'; '.join(map(_anomaly, value)) or 'none'}")
     return parts
+
+
+def _notes(result: "SimulateResult") -> list[str]:
+    return ["\n".join(result.notes)] if result.notes else []
 
 
 def _mapping(key: str, value: Mapping[str, Any]) -> str:

@@ -211,6 +211,7 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
         preemptions: how often a task was made to give way.
         blocking_calls: calls of tasks that took their thread along.
         collections: how often garbage was collected.
+        late_max_ns: the longest that a task waited, behind the time or input that it waited for, until somebody looked.
         latency: how long tasks that could run waited for that.
     """
 
@@ -228,6 +229,7 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     preemptions: int
     blocking_calls: int
     collections: int = 0
+    late_max_ns: float = 0.0
     latency: Latency
 
 

@@ -142,6 +142,18 @@ class SimulateResult(msgspec.Struct, frozen=True, kw_only=True, eq=False):
             return self.measures[name]
         raise KeyError(f"{name!r}: the scenario measures {', '.join(self.measures) or 'nothing'}")
 
+    @property
+    def notes(self) -> list[str]:
+        """What stands out, in words: calls that stop a loop, tasks that starve others, more load than is answered.
+
+        >>> import runq
+        >>> runq.simulate("blocking-syscalls", model="event-loop", tasks=20).notes
+        ['20 blocking calls stopped everybody: there is one thread for all tasks']
+        """
+        from runq._simulate_notes import notes_of, rates_of
+
+        return notes_of(self, rates_of(self.scenario))
+
     def ps(self, at_ns: float) -> list[Process]:
         """All processes as they are at a time, by pid. Simulates again up to there.
 
@@ -182,6 +194,8 @@ class SimulateResult(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         }
         if self.outcome:
             tree["outcome"] = self.outcome
+        if notes := self.notes:
+            tree["notes"] = notes
         if self.misses is not None:
             tree["misses"] = msgspec.to_builtins(self.misses)
         if self.variables:

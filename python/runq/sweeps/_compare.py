@@ -11,6 +11,7 @@ from typing import Any, cast
 import msgspec
 
 from runq._compare import COMPARED, ModelRow, chosen_machine, row_of
+from runq._simulate_notes import notes_of
 from runq.errors import ConfigError
 from runq.models import Model, plain
 from runq.models import load as load_model
@@ -110,7 +111,8 @@ class Target(_simulate.Target):
 
 def _metrics(result: _Result) -> dict[str, Any]:
     """What a comparison tells of one run, by name."""
-    row: ModelRow = row_of(Model("go"), [cast(SimulateResult, result)])
+    told = notes_of(cast(SimulateResult, result), ())
+    row: ModelRow = row_of(Model("go"), [cast(SimulateResult, result)], told=told)
     return {
         "throughput_per_s": row.throughput_per_s,
         **{f"latency_{name}_ns": row.latency_ns[name] for name in _QUANTILES},

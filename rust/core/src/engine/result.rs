@@ -5,6 +5,7 @@ use super::latency::HISTOGRAM;
 use super::measure::{ForkRecord, Waits};
 use super::outcome::ThreadColumns;
 use super::run::Run;
+use super::tasks::LATE_MAX;
 use crate::base::rng::{FNV_START, fnv1a};
 use crate::kernel::{Account, Ledger};
 use crate::memory::config::{CacheConfig, MachineConfig, TlbConfig};
@@ -41,6 +42,9 @@ impl Run {
         let mut ledger = Ledger::default();
         self.cpus.iter().for_each(|cpu| ledger += cpu.ledger);
         assert_eq!(ledger.total(), elapsed * self.cpus.len() as u64, "every picosecond belongs to one account");
+        if let Some(runtime) = self.runtime.as_mut() {
+            runtime.note_unseen(elapsed);
+        }
         // Nobody is queued any more: with a million threads columns find room in what queues leave.
         self.let_go();
         let deadlock = self.deadlock();
@@ -128,6 +132,9 @@ impl Run {
         // Steps say how the run was cut into pieces, not what happened.
         let mut digested = tree.clone();
         digested.as_object_mut().expect("a table").remove("events");
+        if let Some(runtime) = digested.get_mut("runtime") {
+            runtime.as_object_mut().expect("a table").remove(LATE_MAX);
+        }
         drop_histograms(&mut digested);
         let digest = columns.digest(fnv1a(FNV_START, digested.to_string().as_bytes()));
         tree["digest"] = format!("{digest:016x}").into();

@@ -38,9 +38,15 @@ impl Due {
         ordered.into_iter().chain(other).min()
     }
 
-    /// Takes the earliest one out, if its time has come, and tells whether it asks.
+    /// The earliest time of those that do not ask. Looks at all.
+    pub fn first_awaited(&self) -> Option<Picos> {
+        let entries = self.ordered.iter().chain(self.others.iter().map(|Reverse(entry)| entry));
+        entries.filter(|&&(_, sequence, _)| sequence & 1 == 0).map(|&(time, _, _)| time).min()
+    }
+
+    /// Takes the earliest one out, if its time has come: that time, who waits, and whether it asks.
     #[inline(always)]
-    pub fn pop(&mut self, now: Picos) -> Option<(Tid, bool)> {
+    pub fn pop(&mut self, now: Picos) -> Option<(Picos, Tid, bool)> {
         let ordered = self.ordered.front().copied();
         let other = self.others.peek().map(|&Reverse(entry)| entry);
         let from_others = match (ordered, other) {
@@ -57,7 +63,7 @@ impl Due {
         } else {
             self.ordered.pop_front();
         }
-        Some((tid, sequence & 1 == 1))
+        Some((time, tid, sequence & 1 == 1))
     }
 
     /// Whether nobody waits.
@@ -78,8 +84,19 @@ mod tests {
         }
         assert_eq!(due.first(), Some(Picos(1)));
         assert_eq!(due.pop(Picos(0)), None);
-        let order: Vec<(Tid, bool)> = std::iter::from_fn(|| due.pop(Picos(100))).collect();
-        assert_eq!(order, [4, 0, 2, 5, 1, 3].map(|tid| (Tid(tid), tid == 3)));
+        let order: Vec<_> = std::iter::from_fn(|| due.pop(Picos(100))).collect();
+        let times = [(1, 4), (5, 0), (7, 2), (7, 5), (9, 1), (9, 3)];
+        assert_eq!(order, times.map(|(time, tid)| (Picos(time), Tid(tid), tid == 3)));
         assert!(due.is_empty());
+    }
+
+    #[test]
+    fn who_asks_is_not_awaited() {
+        let mut due = Due::default();
+        assert_eq!(due.first_awaited(), None);
+        for (time, tid, asks) in [(2, 0, true), (8, 1, false), (6, 2, false), (4, 3, true)] {
+            due.push(Picos(time), Tid(tid), asks);
+        }
+        assert_eq!(due.first_awaited(), Some(Picos(6)));
     }
 }

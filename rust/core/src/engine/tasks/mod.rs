@@ -22,7 +22,7 @@ use crate::base::Picos;
 use crate::kernel::{Pid, Tid};
 use crate::runtime::{Discipline, Model, Slot};
 use due::Due;
-pub(super) use report::Report;
+pub(super) use report::{LATE_MAX, Report};
 
 /// The number of a carrier.
 type CarrierId = u32;

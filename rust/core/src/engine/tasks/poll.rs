@@ -70,7 +70,7 @@ impl Run {
         while done < LOOK_MAX {
             let now = self.cpus[cpu].now;
             let runtime = self.runtime();
-            let Some((task, asks)) = runtime.due.pop(now) else { break };
+            let Some((time, task, asks)) = runtime.due.pop(now) else { break };
             done += 1;
             let cost = runtime.model.costs.expire_ns;
             self.cpus[cpu].pay(Account::Runtime, cost);
@@ -83,6 +83,7 @@ impl Run {
             if !is_due || !self.threads[task.index()].is_alive() {
                 continue;
             }
+            self.runtime().note_late(time, now);
             if spreads && matches!(waits, Wait::Input | Wait::Call(_)) {
                 self.let_go_on(cpu, task);
                 input.push(task);

@@ -1,7 +1,11 @@
 //! What a runtime did.
 
+use crate::base::Picos;
 use crate::engine::latency::Latencies;
 use serde_json::{Value, json};
+
+/// What results call [`Report::late_max`]. Digests leave it out: `latency` and the times of tasks stand for it.
+pub(in crate::engine) const LATE_MAX: &str = "late_max_ns";
 
 /// Counts over a run.
 #[derive(Clone, Debug, Default)]
@@ -18,6 +22,8 @@ pub(in crate::engine) struct Report {
     pub preemptions: u64,
     pub blocking_calls: u64,
     pub collections: u64,
+    /// The longest that a task waited, behind the time or the input that it waited for, until somebody looked.
+    pub late_max: Picos,
     /// Bytes that tasks hold, and the most that they held.
     pub bytes: u64,
     pub bytes_peak: u64,
@@ -31,6 +37,16 @@ impl super::Runtime {
     /// The most that tasks held.
     pub(in crate::engine) fn task_bytes_peak(&self) -> u64 {
         self.report.bytes_peak
+    }
+
+    /// A task learns now of a time or an input.
+    pub(super) fn note_late(&mut self, time: Picos, now: Picos) {
+        self.report.late_max = self.report.late_max.max(now.saturating_sub(time));
+    }
+
+    /// Nobody looks any more.
+    pub(in crate::engine) fn note_unseen(&mut self, end: Picos) {
+        self.note_late(self.due.first_awaited().unwrap_or(end), end);
     }
 
     /// As results have it.
@@ -51,6 +67,7 @@ impl super::Runtime {
             "preemptions": report.preemptions,
             "blocking_calls": report.blocking_calls,
             "collections": report.collections,
+            LATE_MAX: report.late_max,
             "latency": report.waits.summary(),
         })
     }
