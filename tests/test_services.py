@@ -208,6 +208,20 @@ def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run([*PROGRAM, *map(str, arguments)], capture_output=True, text=True, timeout=60)
 
 
+@pytest.mark.parametrize("name", ["retry-storm", "cache-stampede"])
+def test_all_time_of_all_servers_belongs_to_an_account(name: str) -> None:
+    r = runq.simulate(name, seed=1)
+    tree = r.to_dict()
+    assert {"makespan_ns", "simulate_seconds", "ledger", "digest"} <= tree.keys()
+    assert tree["makespan_ns"] == r.makespan_ns == 60e9
+    assert sum(r.ledger.values()) == pytest.approx(r.scenario.dependency["servers"] * r.makespan_ns, rel=1e-12)
+    assert r.ledger["wasted"] == r.dependency.wasted_ns
+    assert r.ledger["idle"] > 0
+    # Who is served at the end is served for longer than the run.
+    assert r.ledger["useful"] + r.ledger["wasted"] <= r.dependency.service_ns
+    assert "time went to" in str(r)
+
+
 def test_the_program_runs_services_and_their_files(tmp_path: Path) -> None:
     done = run("simulate", "retry-storm", "--set", "scenario.budget=0.1", "--seed", "1", "--json")
     assert (done.returncode, done.stderr) == (0, "")

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from runq.kernel import Process
     from runq.simulate_result import SimulateResult
 
-__all__ = ["outcome_parts", "process_table", "simulate_table", "time_text"]
+__all__ = ["ledger_table", "outcome_parts", "process_table", "simulate_table", "time_text"]
 
 _FORKS_SHOWN = 10
 _LINES_SHOWN = 20
@@ -19,7 +19,7 @@ def simulate_table(result: "SimulateResult") -> str:
     """What happened, how long it took, and where the time went."""
     parts = [_headline(result), *outcome_parts(result.outcome), *_measures(result), *_forks(result), *_faults(result)]
     parts += [*_dependencies(result), *_scheduling(result), *_misses(result), *_shared(result), *_log(result)]
-    return "\n\n".join([*parts, *_notes(result), _ledger(result), _footer(result)])
+    return "\n\n".join([*parts, *_notes(result), ledger_table(result.ledger), _footer(result)])
 
 
 def time_text(nanoseconds: float | None) -> str:
@@ -218,11 +218,10 @@ def _log(result: "SimulateResult") -> list[str]:
     return ["\n".join([*lines, *([f"... and {more:,} more"] if more else [])])] if lines else []
 
 
-def _ledger(result: "SimulateResult") -> str:
-    total = sum(result.ledger.values())
-    rows = [
-        [account, time_text(time), f"{100 * time / total:.2f} %"] for account, time in result.ledger.items() if time
-    ]
+def ledger_table(ledger: Mapping[str, float]) -> str:
+    """What all time went to."""
+    total = sum(ledger.values())
+    rows = [[account, time_text(time), f"{100 * time / total:.2f} %"] for account, time in ledger.items() if time]
     return table(("time went to", "time", "share"), rows)
 
 

@@ -116,12 +116,16 @@ class _Tree(msgspec.Struct, frozen=True, kw_only=True):
     series: dict[str, list[int]]
     digest: str
     events: int
+    makespan_ns: float
+    ledger: dict[str, float]
 
 
 class ServiceResult(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """What the run of a service tells; `print(r)` is a table.
 
     Attributes:
+        makespan_ns: how long the run was.
+        ledger: all time of all servers of the dependency: `useful`, `wasted` on answers that nobody waited for, `idle`.
         totals: counts over the whole run.
         latency_ns: how long answers took.
         dependency: how the dependency fared.
@@ -137,6 +141,8 @@ class ServiceResult(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         simulate_seconds: time in the simulator.
     """
 
+    makespan_ns: float
+    ledger: dict[str, float]
     totals: ServiceTotals
     latency_ns: Latencies
     dependency: Dependency
@@ -154,7 +160,9 @@ class ServiceResult(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         """Everything as dicts, lists and numbers: what `--json` prints."""
         tree: dict[str, Any] = {
             "scenario": self.scenario.name,
+            "makespan_ns": self.makespan_ns,
             "simulate_seconds": self.simulate_seconds,
+            "ledger": self.ledger,
             "digest": self.digest,
         }
         if self.outcome:
@@ -196,6 +204,8 @@ def service_result(text: str, seconds: float, scenario: ServiceScenario, seed: i
 
     tree = msgspec.json.decode(text, type=_Tree)
     return ServiceResult(
+        makespan_ns=tree.makespan_ns,
+        ledger=tree.ledger,
         totals=tree.totals,
         latency_ns=tree.latency_ns,
         dependency=tree.dependency,
@@ -212,7 +222,7 @@ def service_result(text: str, seconds: float, scenario: ServiceScenario, seed: i
 
 
 def _text(result: ServiceResult) -> str:
-    from runq._simulate_table import outcome_parts, time_text
+    from runq._simulate_table import ledger_table, outcome_parts, time_text
 
     totals, latency = result.totals, result.latency_ns
     lines = [
@@ -225,5 +235,6 @@ def _text(result: ServiceResult) -> str:
     lines += outcome_parts(result.outcome)
     counts = {name: count for name, count in msgspec.to_builtins(totals).items() if count}
     lines.append(table(("what", "count"), [[name, f"{count:,}"] for name, count in counts.items()]))
+    lines.append(ledger_table(result.ledger))
     lines.append(f"{result.events:,} events in {result.simulate_seconds:.2f} s, digest {result.digest}")
     return "\n\n".join(lines)

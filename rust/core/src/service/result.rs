@@ -47,6 +47,13 @@ impl Simulation {
         });
         let digest = fnv1a(FNV_START, tree.to_string().as_bytes());
         tree["digest"] = format!("{digest:016x}").into();
+        // What follows from the rest.
+        tree["makespan_ns"] = json!(end);
+        tree["ledger"] = json!({
+            "useful": nanos(stats.busy - self.wasted_service),
+            "wasted": nanos(self.wasted_service),
+            "idle": nanos(self.station.capacity(end) - stats.busy),
+        });
         tree["events"] = self.events.into();
         tree
     }

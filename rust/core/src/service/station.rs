@@ -121,6 +121,8 @@ pub struct StationStats {
     pub area: u128,
     /// How long each request was there.
     pub stay: u128,
+    /// Servers that serve, by time.
+    pub busy: u128,
     /// The longest queue.
     pub queue_peak: u64,
 }
@@ -186,6 +188,11 @@ impl Station {
         None
     }
 
+    /// How much time all servers have had.
+    pub fn capacity(&self, now: Picos) -> u128 {
+        u128::from(self.servers) * u128::from(now.0)
+    }
+
     /// Requests that wait.
     pub fn queued(&self) -> usize {
         self.queue.len()
@@ -211,8 +218,9 @@ impl Station {
     }
 
     fn count(&mut self, now: Picos) {
-        let there = u128::from(self.busy) + self.queue.len() as u128;
-        self.stats.area += there * u128::from((now - self.changed).0);
+        let (busy, since) = (u128::from(self.busy), u128::from((now - self.changed).0));
+        self.stats.area += (busy + self.queue.len() as u128) * since;
+        self.stats.busy += busy * since;
         self.changed = now;
     }
 }
@@ -241,6 +249,7 @@ mod tests {
         let stats = station.stats;
         assert_eq!((stats.admitted, stats.started, stats.wait, stats.queue_peak), (2, 2, 990, 1));
         assert_eq!((stats.area, stats.stay), (2990, 2990), "Little's law");
+        assert_eq!(stats.busy, 2000);
     }
 
     #[test]

@@ -226,6 +226,10 @@ proptest! {
         }
         // Little's law, on every path.
         prop_assert_eq!(&result["dependency"]["area_ns"], &result["dependency"]["stay_ns"]);
+        // Every picosecond of every server belongs to one account.
+        let accounts = result["ledger"].as_object().unwrap().values().map(|time| time.as_f64().unwrap());
+        let capacity = config["dependency"]["servers"].as_f64().unwrap() * result["makespan_ns"].as_f64().unwrap();
+        prop_assert!((accounts.sum::<f64>() - capacity).abs() < 1e-2);
         let retries = config["client"]["retries"].as_u64().unwrap();
         prop_assert!(of("attempts") <= (1 + retries) * (of("requests") + of("refreshes")));
         if config["cache"]["single_flight"] == true {
