@@ -47,6 +47,22 @@ def test_a_row_is_what_simulate_says() -> None:
     assert (row.throughput_half_width, row.latency_half_width_ns) == (None, {})
 
 
+def test_models_that_differ_in_a_choice_are_told_apart() -> None:
+    stealing = [runq.WorkStealing(queues={"steal": steal}) for steal in ("one", "half")]
+    models = [*stealing, "go", runq.WorkStealing.go(preempt_after_ns=50_000), "go:1"]
+    table = runq.compare(PLAIN.with_set("cpus=2"), TINY, models, repeat=1)
+    labels = [
+        "work-stealing (queues.steal=one)",
+        "work-stealing (queues.steal=half)",
+        "go",
+        "go (preempt_after_ns=50000)",
+        "go:1",
+    ]
+    assert [row.model for row in table.models] == labels
+    assert all(label in str(table) for label in labels)
+    assert table[labels[3]].digests == (runq.simulate(TINY, PLAIN.with_set("cpus=2"), models[3], seed=1).digest,)
+
+
 def test_a_loop_that_blocks_loses() -> None:
     scenario = scenario_of([serve(block(1e6), arrivals={"poisson": {"rate_per_s": 5000}}, requests=100)])
     table = runq.compare(PLAIN.with_set("cpus=2"), scenario, ["event-loop", "go"], repeat=1)
@@ -112,7 +128,11 @@ def test_the_highest_load_holds_the_limit() -> None:
     [
         ({"models": ["rust"]}, "model: must be one of process-per-task"),
         ({"models": []}, "models: must name at least one model"),
-        ({"models": ["go", "go"]}, "models: must differ from one another"),
+        ({"models": ["go", "go"]}, "models: must differ from one another, got 'go'"),
+        ({"models": [{"go": {"workers": 2}}, "go:2"]}, "models: must differ from one another, got 'go:2'"),
+        ({"models": "go"}, "models: must be a list of models, got 'go'"),
+        ({"models": runq.WorkStealing.go()}, "models: must be a list of models, got Model(name='go', choices={})"),
+        ({"models": {"go": {}}}, "models: must be a list of models, got {'go': {}}"),
         ({"models": ["go:0"]}, "model.go.workers: must be 1 to 4096, got 0"),
         ({"repeat": 0}, "repeat: must be at least 1, got 0"),
         ({"requests": 5}, "scenario.requests: must be for a scenario that comes with runq"),

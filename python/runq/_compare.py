@@ -12,8 +12,7 @@ from runq import _core
 from runq._compare_limits import Limit, limits_of
 from runq.errors import ConfigError, SimulationError
 from runq.machine import Machine
-from runq.models import Model
-from runq.models import load as load_model
+from runq.models import Model, labels_of, load_all
 from runq.replay import load_machine
 from runq.scenario import Scenario
 from runq.simulate import load_scenario, scenario_name, simulate, with_model
@@ -223,17 +222,10 @@ def compare(
         raise ConfigError("repeat", "must be at least 1", str(repeat))
     chosen = chosen_machine(machine)
     built = compared_scenario(scenario, parameters)
-    asked = [load_model(model) for model in (COMPARED if models is None else models)]
-    if not asked:
-        raise ConfigError("models", "must name at least one model", "[]")
-    seen: set[str] = set()
-    for model in asked:
-        if model.label in seen:
-            raise ConfigError("models", "must differ from one another", repr(model.label))
-        seen.add(model.label)
+    asked = load_all(COMPARED if models is None else models)
     runs = _all_runs(built, chosen, asked, range(seed, seed + repeat), progress)
     return Comparison(
-        models=tuple(_row(model, runs[index]) for index, model in enumerate(asked)),
+        models=tuple(map(_row, labels_of(asked), runs)),
         scenario=built.name,
         machine=chosen.name,
         cpus=chosen.cpus,
@@ -292,16 +284,16 @@ def _all_runs(
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _row(model: Model, runs: Sequence[_Run]) -> ModelRow:
+def _row(label: str, runs: Sequence[_Run]) -> ModelRow:
     errors = list(dict.fromkeys(run.error for run in runs if run.error))
     results = [run.result for run in runs if run.result is not None]
     # What one run says of itself: the numbers of the others differ a little.
     told = next((notes for result in results if (notes := result.notes)), [])
-    return row_of(model, results, errors, told, limits_of(results))
+    return row_of(label, results, errors, told, limits_of(results))
 
 
 def row_of(
-    model: Model,
+    label: str,
     results: Sequence[SimulateResult],
     errors: Sequence[str] = (),
     told: Sequence[str] = (),
@@ -318,7 +310,7 @@ def row_of(
     busy = sum(time for result in results for account, time in result.ledger.items() if account not in ("idle", "spin"))
     polluted = [result.misses.pollution for result in results if result.misses is not None]
     return ModelRow(
-        model=model.label,
+        model=label,
         throughput_per_s=rate.mean if results else 0.0,
         throughput_half_width=_half_width(rate),
         latency_ns={name: each.mean for name, each in found.items()} if results else {},

@@ -12,8 +12,7 @@ from runq._compare_table import duration_text
 from runq._table import table
 from runq.errors import ConfigError
 from runq.machine import Machine
-from runq.models import Model, ThreadPool
-from runq.models import load as load_model
+from runq.models import Model, ThreadPool, labels_of, load_all
 from runq.scenario import Scenario
 
 __all__ = ["HighestLoads", "LoadRow", "PoolSizes", "find_threads", "highest_load"]
@@ -184,9 +183,9 @@ def highest_load(
     base = _rate(scenario.to_dict())
     if base <= 0:
         raise ConfigError("until", "must be for a scenario that serves requests at a rate", repr(scenario.name))
-    asked = [load_model(model) for model in (COMPARED if models is None else models)]
+    asked = load_all(COMPARED if models is None else models)
     rows = []
-    for done, model in enumerate(asked):
+    for done, (label, model) in enumerate(zip(labels_of(asked), asked, strict=True)):
         if progress is not None:
             progress(done, len(asked))
 
@@ -194,7 +193,7 @@ def highest_load(
             scaled = Scenario.from_dict(_scaled(scenario.to_dict(), factor))
             return compare(machine, scaled, [model], repeat=1, seed=seed).models[0]
 
-        rows.append(_search(model.label, base, run, name, limit))
+        rows.append(_search(label, base, run, name, limit))
     few = doubt(name, {row.model: row.at.completed for row in rows if row.at is not None})
     return HighestLoads(until=until, loads=tuple(rows), doubts=(few,) if few else ())
 

@@ -83,7 +83,8 @@ def duration_text(nanos: float) -> str:
 
 def _headline(comparison: "Comparison") -> str:
     times = "once" if comparison.repeat == 1 else f"{comparison.repeat} times"
-    return f"{comparison.scenario} on {comparison.machine} with {comparison.cpus} cpus, {times} under each model"
+    cpus = "1 cpu" if comparison.cpus == 1 else f"{comparison.cpus} cpus"
+    return f"{comparison.scenario} on {comparison.machine} with {cpus}, {times} under each model"
 
 
 def _cells(row: "ModelRow") -> list[str]:

@@ -7,7 +7,7 @@ Model(name='go', choices={'workers': 4})
 Model(name='thread-pool', choices={'workers': 200})
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -22,7 +22,9 @@ __all__ = [
     "ThreadPerTask",
     "ThreadPool",
     "WorkStealing",
+    "labels_of",
     "load",
+    "load_all",
     "names",
     "plain",
 ]
@@ -110,6 +112,46 @@ def load(model: "Model | str | Mapping[str, Any]") -> Model:
         if isinstance(choices, Mapping):
             return _known(Model(str(name), dict(choices)))
     raise ConfigError("model", "must be the name of a model, or a table with one such name", repr(model))
+
+
+def load_all(models: "Sequence[Model | str | Mapping[str, Any]]") -> list[Model]:
+    """Models of which none is there twice.
+
+    Raises:
+        ConfigError: it is no list of models, or one of them is like another.
+    """
+    if isinstance(models, (str, Model, Mapping)):
+        raise ConfigError("models", "must be a list of models", repr(models))
+    loaded = list(map(load, models))
+    if not loaded:
+        raise ConfigError("models", "must name at least one model", "[]")
+    labels = labels_of(loaded)
+    for label in labels:
+        if labels.count(label) > 1:
+            raise ConfigError("models", "must differ from one another", repr(label))
+    return loaded
+
+
+def labels_of(models: Sequence[Model]) -> list[str]:
+    """What tables call models beside one another: labels, and what else is other than usual where these are equal.
+
+    >>> import runq
+    >>> runq.models.labels_of([runq.WorkStealing.go(), runq.WorkStealing.go(queues={"steal": "one"})])
+    ['go', 'go (queues.steal=one)']
+    """
+    labels = [model.label for model in models]
+    return [
+        f"{label} ({choices})" if labels.count(label) > 1 and (choices := ", ".join(_texts(model.choices))) else label
+        for label, model in zip(labels, models, strict=True)
+    ]
+
+
+def _texts(choices: Mapping[str, Any], path: str = "") -> Iterator[str]:
+    for name, value in choices.items():
+        if isinstance(value, Mapping):
+            yield from _texts(value, f"{path}{name}.")
+        elif path or name != "workers":
+            yield f"{path}{name}={value}"
 
 
 def plain(model: Model) -> str | dict[str, Any]:

@@ -13,8 +13,7 @@ import msgspec
 from runq._compare import COMPARED, ModelRow, chosen_machine, row_of
 from runq._simulate_notes import notes_of
 from runq.errors import ConfigError
-from runq.models import Model, plain
-from runq.models import load as load_model
+from runq.models import Model, load_all, plain
 from runq.simulate_parts import Latency, Load, LogLine, Memory, Misses, Runtime, Scheduling, Stuck
 from runq.simulate_result import SimulateResult
 from runq.sweeps import _simulate
@@ -80,7 +79,7 @@ class Target(_simulate.Target):
         **values: Any,
     ) -> None:
         super().__init__(scenario, chosen_machine(cast(Any, machine)), **values)
-        self._models = None if models is None else tuple(map(load_model, models))
+        self._models = None if models is None else load_all(models)
 
     def axes(self, names: Sequence[str]) -> dict[str, list[Any]]:
         """The axis of models, if it is not there already."""
@@ -88,7 +87,7 @@ class Target(_simulate.Target):
             if self._models is not None:
                 raise ConfigError("models", "must be left out where model is an axis", repr(list(self._models)))
             return {}
-        return {"model": [plain(model) for model in self._models or map(load_model, COMPARED)]}
+        return {"model": [plain(model) for model in self._models or load_all(COMPARED)]}
 
     def job(self) -> NativeJob:
         """What the core needs beside chunks: it gives the whole result, of which the metrics are made here."""
@@ -112,7 +111,7 @@ class Target(_simulate.Target):
 def _metrics(result: _Result) -> dict[str, Any]:
     """What a comparison tells of one run, by name."""
     told = notes_of(cast(SimulateResult, result), ())
-    row: ModelRow = row_of(Model("go"), [cast(SimulateResult, result)], told=told)
+    row: ModelRow = row_of("", [cast(SimulateResult, result)], told=told)
     return {
         "throughput_per_s": row.throughput_per_s,
         **{f"latency_{name}_ns": row.latency_ns[name] for name in _QUANTILES},
