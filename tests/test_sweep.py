@@ -37,6 +37,26 @@ def test_points_are_what_simulate_gives() -> None:
         assert row["outcome.fork_ns_min"] == single.outcome["fork_ns_min"]
 
 
+def test_a_table_shows_its_first_rows_and_the_metrics_that_differ() -> None:
+    over = {"scenario.resident": ["16KiB", "64KiB"], "machine.kernel.fork.pte_dirtied_ns": list(range(15))}
+    table = forks(over=over, metrics=["makespan_ns", "ledger.user", "outcome.tables_copied", "digest"]).run()
+    lines = str(table).splitlines()
+    assert lines[0].split() == [*over, "makespan_ns", "ledger.user"]
+    assert [line.split()[:2] for line in lines[1:16]] == [["16KiB", str(number)] for number in range(15)]
+    assert len(lines) == 1 + 20 + 2
+    assert lines[-1] == "30 rows, 0 failed; 4 metrics"
+    assert table._repr_html_().count("<tr>") == 1 + 20
+
+
+def test_a_table_shows_replicates_and_errors_where_there_are_any() -> None:
+    over = {"machine.caches.L1D.size": ["32KiB", "48KiB"], "machine.caches.L1D.ways": [8, 12]}
+    table = runq.Sweep("replay", np.arange(100), "golden", over=over, metrics=["cycles"], repeat=2).run()
+    header, _, _, wrong, *_, summary = str(table).splitlines()
+    assert header.split() == [*over, "replicate", "error", "cycles"]
+    assert "caches[0].size: must be ways * line_size" in wrong
+    assert summary == "8 rows, 4 failed; 1 metrics"
+
+
 def test_points_are_what_replay_gives() -> None:
     trace = np.random.default_rng(1).integers(0, 1 << 16, 5000, dtype=np.uint64)
     over = {"machine.caches.L1D.ways": [1, 4], "options.warmup": [0, 1000], "seed": [3, 4]}

@@ -3,7 +3,7 @@
 from html import escape
 from typing import TYPE_CHECKING
 
-from runq._table import table
+from runq._table import html_table, table
 
 if TYPE_CHECKING:
     from runq._compare import Comparison, ModelRow
@@ -44,7 +44,7 @@ def comparison_text(comparison: "Comparison") -> str:
     if not has_rest:
         header, ledgers = header[:-1], [line[:-1] for line in ledgers]
     parts = [_headline(comparison), table(_HEADER, rows), table(header, ledgers)]
-    if notes := [f"{row.model}: {note}" for row in comparison.models for note in row.notes]:
+    if notes := _notes(comparison):
         parts.append("\n".join(notes))
     parts.append("\n".join(comparison.verdict))
     return "\n\n".join(parts)
@@ -52,13 +52,13 @@ def comparison_text(comparison: "Comparison") -> str:
 
 def comparison_html(comparison: "Comparison") -> str:
     """The table for a notebook."""
-    head = "".join(f"<th>{escape(name)}</th>" for name in _HEADER)
-    rows = "".join(
-        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in _cells(row)) + "</tr>" for row in comparison.models
-    )
-    verdict = "".join(f"<p>{escape(sentence)}</p>" for sentence in comparison.verdict)
-    caption = escape(_headline(comparison))
-    return f"<table><caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>{verdict}"
+    cells = [_cells(row) for row in comparison.models]
+    sentences = "".join(f"<p>{escape(sentence)}</p>" for sentence in [*_notes(comparison), *comparison.verdict])
+    return html_table(_headline(comparison), _HEADER, cells) + sentences
+
+
+def _notes(comparison: "Comparison") -> list[str]:
+    return [f"{row.model}: {note}" for row in comparison.models for note in row.notes]
 
 
 def percents(ledger: dict[str, float]) -> dict[str, float]:

@@ -1,6 +1,7 @@
 """The table that `print(result)` shows."""
 
 from collections.abc import Sequence
+from html import escape
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -8,7 +9,7 @@ if TYPE_CHECKING:
     from runq.result import Group, Lookups, ReplayResult
     from runq.trace import Summary
 
-__all__ = ["replay_table", "summary_table", "table"]
+__all__ = ["html_table", "replay_table", "summary_table", "table"]
 
 
 def replay_table(result: "ReplayResult") -> str:
@@ -37,6 +38,13 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         for line in lines
     )
     return "\n".join(line.rstrip() for line in aligned)
+
+
+def html_table(caption: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """The same for notebooks."""
+    head = "".join(f"<th>{escape(name)}</th>" for name in header)
+    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    return f"<table><caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def _headline(result: "ReplayResult") -> str:

@@ -27,7 +27,8 @@ _UNIT = re.compile(r"_(ns|us|ms|s|bytes|cycles|per_s)$")
 class SweepTable:
     """Rows in the order of the points.
 
-    `table["makespan_ns"]` is a column. Names may be cut at the front, and the unit left out, if one column fits.
+    `print(table)` shows the first rows. `table["makespan_ns"]` is a column. Names may be cut at the front, and the unit
+    left out, if one column fits.
 
     Attributes:
         axes: the axes.
@@ -183,6 +184,16 @@ class SweepTable:
     def __repr__(self) -> str:
         done, failed = self._store.counts(self._record.id)
         return f"<SweepTable of {done} points done, {failed} failed, {len(self.metrics)} metrics>"
+
+    def __str__(self) -> str:
+        from runq.sweeps._show import sweep_text
+
+        return sweep_text(self)
+
+    def _repr_html_(self) -> str:
+        from runq.sweeps._show import sweep_html
+
+        return sweep_html(self)
 
     def _means(self, name: str, confidence: float) -> Iterator[tuple[tuple[Any, ...], Interval]]:
         for _, group in itertools.groupby(self.rows(["point", "status", name, *self.axes]), key=_first):
