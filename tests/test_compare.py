@@ -123,6 +123,13 @@ def test_the_highest_load_holds_the_limit() -> None:
 # ---- bad input
 
 
+def test_a_search_for_threads_takes_no_models() -> None:
+    for option, value in (("--models", "go"), ("--until", "p99=50ms")):
+        done = program("compare", *TINY_WEB, "--find", "threads", option, value)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert f"{option[2:]}: must not be given where the size of a pool is searched" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import runq
-from task_programs import JOIN, block, compute, repeat, run, sleep, task
+from task_programs import JOIN, PLAIN, block, compute, repeat, run, sleep, task
 
 SERVED = {"poisson": {"rate_per_s": 20_000}}
 
@@ -67,6 +67,16 @@ def test_requests_that_find_no_room_are_told_as_overload() -> None:
     assert result.notes == [f"overload: {result.loads[0].refused:,} of 2,000 requests found no room"]
     assert result.notes[0] in str(result)
     assert result.to_dict()["notes"] == result.notes
+
+
+@pytest.mark.parametrize("model", ["go", "thread-pool", "thread-per-task"])
+def test_more_memory_than_there_is_is_told(model: str) -> None:
+    machine = PLAIN.with_set("memory_size=1MiB")
+    program = [repeat(1000, task(sleep(1e6))), JOIN]
+    [note] = run(program, model=model, machine=machine).notes
+    assert note.startswith("memory: ")
+    assert note.endswith(" MB were in use, and the machine has 1.0 MB")
+    assert run(program, model=model).notes == []
 
 
 def test_a_comparison_says_it_of_each_model() -> None:

@@ -109,6 +109,31 @@ def test_a_scenario_that_is_cut_to_nothing_has_no_outcome_and_is_told(name: str)
         assert str(msgspec.structs.replace(result, outcome=outcome))
 
 
+def test_choices_of_the_model_are_set_by_path(tmp_path: Path) -> None:
+    chosen = runq.WorkStealing(workers=2, queues={"steal": "one"})
+    digest = runq.simulate("fork-join", model=chosen, tasks=50).digest
+    sets = ["--set", "model.workers=2", "--set", "model.queues.steal=one"]
+    fork_join = ["fork-join", "--set", "tasks=50"]
+    assert run_json("simulate", *fork_join, "--model", "work-stealing", *sets)["digest"] == digest
+    path = tmp_path / "mine.toml"
+    scenario = runq.scenarios.load("fork-join", tasks=50)
+    assert isinstance(scenario, runq.Scenario)
+    path.write_text(msgspec.structs.replace(scenario, model=runq.WorkStealing().to_dict()).to_toml())
+    assert run_json("simulate", path, *sets)["digest"] == digest
+    assert run_json("simulate", path, "--set", "model.work-stealing.workers=2")["runtime"]["workers"] == 2
+    assert run("ps", path, *sets, "--at-ns", "1e6", "--tasks").stdout
+    assert_refused(run("simulate", *fork_join, *sets), "model.workers: must be for a model, and none is given, got 2")
+    assert_refused(run("simulate", "retry-storm", *sets), "model: must not be given for a service")
+    assert_refused(run("compare", *fork_join, *sets), "model.workers: must be for one model")
+
+
+def test_what_is_said_again_and_again_is_printed_once() -> None:
+    machine = runq.machines.load("granite-rapids-vm").with_set("kernel.processes_max=10")
+    r = runq.simulate("sleepers", machine, "process-per-task", tasks=100)
+    assert str(r).count("the limit of 10 processes is reached") == 1
+    assert f"the limit of 10 processes is reached ({len(r.log):,} times)" in str(r)
+
+
 def test_a_file_without_an_end_is_refused() -> None:
     for arguments in (["simulate", "/dev/zero"], ["simulate", "sleepers", "--machine", "/dev/zero"]):
         assert_refused(run(*arguments), "/dev/zero: must be at most 64 MiB")

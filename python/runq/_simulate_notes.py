@@ -1,4 +1,4 @@
-"""What a result says of itself in words: calls that stop a loop, tasks that starve others, more load than is answered.
+"""What a result says of itself in words: calls that stop a loop, starvation, overload, more memory than there is.
 
 Only what counts and quantiles show is told; where a task was at a time, `result.where` tells.
 """
@@ -10,7 +10,7 @@ from runq._simulate_table import time_text
 
 if TYPE_CHECKING:
     from runq.scenario import Scenario
-    from runq.simulate_parts import Load, Runtime
+    from runq.simulate_parts import Load, Memory, Runtime
     from runq.simulate_result import SimulateResult
 
 __all__ = ["notes_of", "rates_of"]
@@ -28,6 +28,9 @@ _POOL = "thread-pool"
 # Loads shorter than that say little about what comes after.
 _REQUESTS_MIN = 100
 
+# A page frame.
+_FRAME_BYTES = 4096
+
 # Answers lag behind by this part of the time in which requests come, and the mean request waits for a part of that.
 _LAG = 0.1
 _WAITED = (0.25, 0.8)
@@ -35,13 +38,14 @@ _WAITED = (0.25, 0.8)
 
 def notes_of(result: "SimulateResult", rates: Sequence[float | None]) -> list[str]:
     """Sentences without a full stop, none if nothing stands out. `rates` of loads, without which less can be told."""
-    overload = _overload(result.loads, rates)
+    overload, memory = _overload(result.loads, rates), _memory(result.memory)
     if result.runtime is None or result.runtime.model == _POOL:
-        return overload
+        return [*overload, *memory]
     stopped = _stopped(result.runtime)
     # Who waits under overload need not starve.
     is_known = len(rates) == len(result.loads)
-    return [*stopped, *overload] or (_starved(result, result.runtime) if is_known else [])
+    starved = _starved(result, result.runtime) if is_known and not stopped and not overload else []
+    return [*stopped, *overload, *starved, *memory]
 
 
 def rates_of(scenario: "Scenario") -> list[float | None]:
@@ -71,6 +75,13 @@ def _starved(result: "SimulateResult", runtime: "Runtime") -> list[str]:
     if never > 0 and busy >= _KEPT_NS * waits.count:
         return [f"starvation: {never:,} of {runtime.tasks:,} tasks never ran, since others did not give way"]
     return []
+
+
+def _memory(memory: "Memory") -> list[str]:
+    total = _FRAME_BYTES * memory.frames_total
+    if memory.peak_bytes <= total:
+        return []
+    return [f"memory: {memory.peak_bytes / 1e6:,.1f} MB were in use, and the machine has {total / 1e6:,.1f} MB"]
 
 
 def _overload(loads: Sequence["Load"], rates: Sequence[float | None]) -> list[str]:

@@ -1,6 +1,7 @@
 """The tables that `print(result)` and `runq ps` show of a simulation."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from runq._table import table
@@ -213,8 +214,12 @@ def _misses(result: "SimulateResult") -> list[str]:
 
 
 def _log(result: "SimulateResult") -> list[str]:
-    lines = [f"{time_text(line.at_ns)}  {line.text}" for line in result.log[:_LINES_SHOWN]]
-    more = len(result.log) - len(lines)
+    said = [list(lines) for _, lines in groupby(result.log, key=lambda line: line.text)]
+    lines = [
+        f"{time_text(same[0].at_ns)}  {same[0].text}" + (f" ({len(same):,} times)" if len(same) > 1 else "")
+        for same in said[:_LINES_SHOWN]
+    ]
+    more = sum(map(len, said[_LINES_SHOWN:]))
     return ["\n".join([*lines, *([f"... and {more:,} more"] if more else [])])] if lines else []
 
 

@@ -199,6 +199,21 @@ def with_model(
     return msgspec.structs.replace(scenario, model=load_model(model).to_dict())
 
 
+def changed_model(
+    scenario: Scenario, model: Model | str | Mapping[str, Any] | None, choices: Mapping[str, Any]
+) -> Model | None:
+    """The model that was asked for, or that of the scenario, with choices changed by path."""
+    chosen = None if model is None else load_model(model)
+    if not choices:
+        return chosen
+    if chosen is None and scenario.model is not None:
+        chosen = load_model(scenario.model)
+    if chosen is None:
+        path, value = next(iter(choices.items()))
+        raise ConfigError(f"model.{path}", "must be for a model, and none is given", repr(value))
+    return chosen.with_choices(choices)
+
+
 def with_outcome(
     result: SimulateResult | ServiceResult, name: str, parameters: msgspec.Struct
 ) -> SimulateResult | ServiceResult:

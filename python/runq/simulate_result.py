@@ -144,7 +144,7 @@ class SimulateResult(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
     @property
     def notes(self) -> list[str]:
-        """What stands out, in words: calls that stop a loop, tasks that starve others, more load than is answered.
+        """What stands out, in words: calls that stop a loop, starvation, overload, more memory than there is.
 
         >>> import runq
         >>> runq.simulate("blocking-syscalls", model="event-loop", tasks=20).notes

@@ -5,7 +5,8 @@ import click
 from runq._compare import COMPARED, chosen_machine
 from runq._compare import compare as compare_models
 from runq.cli._progress import row_line
-from runq.cli.simulate import set_option, split
+from runq.cli.simulate import set_option, split, split_choices
+from runq.errors import ConfigError
 from runq.scenario import Scenario, split_assignment
 from runq.simulate import load_scenario, scenario_name
 
@@ -47,7 +48,13 @@ def compare(
       runq compare --find threads
       runq compare --until p99=50ms --models go,thread-per-task
     """
-    of_machine, of_scenario = split(assignments)
+    for name, value in (("models", models), ("until", until)):
+        if find is not None and value is not None:
+            raise ConfigError(name, "must not be given where the size of a pool is searched", repr(value))
+    choices, others = split_choices(assignments)
+    for path, choice in choices.items():
+        raise ConfigError(f"model.{path}", "must be for one model; workers are written as in go:4", repr(choice))
+    of_machine, of_scenario = split(others)
     chosen = chosen_machine(machine)
     if of_machine:
         chosen = chosen.with_set(*of_machine)

@@ -8,22 +8,34 @@ from typing import Any
 import click
 import msgspec
 
+from runq import models
 from runq.cli._progress import event_line
 from runq.errors import ConfigError
 from runq.machine import Machine
 from runq.replay import load_machine
 from runq.scenario import Scenario, is_path, split_assignment
 from runq.service_scenario import ServiceScenario, is_service_path
-from runq.simulate import DEFAULT_MACHINE, load_any, scenario_name, with_model, with_outcome
+from runq.simulate import DEFAULT_MACHINE, changed_model, load_any, scenario_name, with_model, with_outcome
 from runq.simulate import simulate as simulate_scenario
 from runq.simulate_result import processes_at, processes_text, tasks_at, tasks_text
 
-__all__ = ["changes_path", "load", "machine_option", "ps", "scenarios", "set_option", "simulate", "split"]
+__all__ = [
+    "changes_path",
+    "load",
+    "machine_option",
+    "ps",
+    "scenarios",
+    "set_option",
+    "simulate",
+    "split",
+    "split_choices",
+]
 
 _EVENTS_SHOWN = 1_000
 _EVENTS_MAX = (1 << 31) - 1
 
 _MACHINE = "machine."
+_MODEL = "model."
 _SCENARIO = "scenario."
 
 
@@ -45,8 +57,8 @@ def set_option(command: Any) -> Any:
         "assignments",
         multiple=True,
         metavar="PATH=VALUE",
-        help="Change a value: machine.PATH of the machine, a parameter or a value of the scenario by PATH or "
-        "scenario.PATH.",
+        help="Change a value: machine.PATH of the machine, model.PATH of the model, a parameter or a value of the "
+        "scenario by PATH or scenario.PATH.",
     )(command)
 
 
@@ -101,19 +113,23 @@ def simulate(
       runq simulate sleepers --model go --set tasks=1000000 --json
       runq simulate shared-counter --races
       runq simulate fork-join --model go:2 --set tasks=8 --events 40
+      runq simulate fork-join --model work-stealing --set model.queues.steal=one
       runq simulate retry-storm --set scenario.budget=0.1
       runq simulate mine.toml --machine golden --set machine.kernel.fork.pte_clean_ns=20
     """
-    chosen, built, parameters = load_either(scenario, machine, assignments)
+    choices, others = split_choices(assignments)
+    chosen, built, parameters = load_either(scenario, machine, others)
     with event_line() as progress:
         result: Any
         if isinstance(built, ServiceScenario):
+            model = model or next((f"model.{path}" for path in choices), None)
             for name, value in (("model", model), ("races", races or None), ("events", events or None)):
                 if value is not None:
                     raise ConfigError(name, "must not be given for a service", repr(value))
             result = simulate_scenario(built, seed=seed, progress=progress)
         else:
-            result = simulate_scenario(built, chosen, model, seed=seed, races=races, events=events, progress=progress)
+            asked = changed_model(built, model, choices)
+            result = simulate_scenario(built, chosen, asked, seed=seed, races=races, events=events, progress=progress)
     if parameters is not None:
         result = with_outcome(result, scenario, parameters)
     click.echo(result.to_json() if as_json else str(result))
@@ -148,8 +164,9 @@ def ps(
       runq ps snapshot --at-ns 1e8 --json
       runq ps web-service --model go --at-ns 1.5e7 --tasks
     """
-    chosen, loaded, _ = load(scenario, machine, assignments)
-    built = with_model(loaded, model) if isinstance(loaded, Scenario) else loaded
+    choices, others = split_choices(assignments)
+    chosen, loaded, _ = load(scenario, machine, others)
+    built = with_model(loaded, changed_model(loaded, model, choices))
     if tasks:
         places = tasks_at(chosen, built, seed, at_ns)
         click.echo(msgspec.json.encode(places).decode() if as_json else tasks_text(places))
@@ -242,6 +259,14 @@ def split(assignments: tuple[str, ...]) -> tuple[list[str], list[str]]:
         else:
             of_scenario.append(text.removeprefix(_SCENARIO))
     return of_machine, of_scenario
+
+
+def split_choices(assignments: tuple[str, ...]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Choices of a model by path, and the other changes. What begins with its name is a path of the scenario's file."""
+    named = tuple(f"{_MODEL}{name}{end}" for name in models.names() for end in ".=")
+    texts = [text for text in assignments if text.startswith(_MODEL) and not text.startswith(named)]
+    choices = dict(split_assignment(text.removeprefix(_MODEL)) for text in texts)
+    return choices, tuple(text for text in assignments if text not in texts)
 
 
 def changes_path(assignment: str) -> bool:

@@ -9,11 +9,10 @@ from typing import Any, NamedTuple, cast
 import msgspec
 
 from runq.errors import ConfigError
-from runq.models import Model
 from runq.models import load as load_model
 from runq.scenario import Scenario, is_path
 from runq.scenarios import module, outcome, parameters
-from runq.simulate import DEFAULT_MACHINE, load_scenario, scenario_name, with_model
+from runq.simulate import DEFAULT_MACHINE, changed_model, load_scenario, scenario_name, with_model
 from runq.simulate_result import result_of
 from runq.sweeps._load import load_path
 from runq.sweeps._machines import Machines
@@ -175,20 +174,9 @@ class Target:
                 scenario = self._scenario
             else:
                 scenario = load_scenario(module(of_name).build(self._parameters(of_name, changes)))
-            self._built[key] = with_model(scenario, self._model_of(scenario, model, choices)).to_json()
+            asked = self._model if model is None else model
+            self._built[key] = with_model(scenario, changed_model(scenario, asked, choices)).to_json()
         return self._built[key]
-
-    def _model_of(self, scenario: Scenario, value: Any, choices: dict[str, Any]) -> Model | None:
-        """The model of a point: that of its axis, or of the sweep, or of the scenario, with what axes change in it."""
-        model = self._model if value is None else load_model(value)
-        if not choices:
-            return model
-        if model is None and scenario.model is not None:
-            model = load_model(scenario.model)
-        if model is None:
-            path, chosen = next(iter(choices.items()))
-            raise ConfigError(f"model.{path}", "must be for a model: give one, or an axis model", repr(chosen))
-        return model.with_choices(choices)
 
     def _changes(self, point: Point) -> dict[str, Any]:
         return {name: point.values[place] for name, place in self._changed}
