@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 CODE = """
-import resource, sys
+import sys
 sys.path.insert(0, sys.argv[1])
 import runq
+from peak_memory import peak_bytes
 from sweep_jobs import PoisonTarget
 points = int(sys.argv[2])
 sweep = runq.Sweep("simulate", "fork-latency", over={"seed": [3 * number for number in range(points)]})
@@ -21,7 +22,7 @@ table.to_csv(sys.argv[4])
 table.close()
 if store:
     assert len(sweep.run(store)) == points
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+print(peak_bytes() >> 20)
 """
 
 
