@@ -35,10 +35,20 @@ def test_a_call_that_blocks_others_in_no_way_is_not_told(model: str) -> None:
 def test_a_task_that_never_stops_is_told_as_starvation(model: str) -> None:
     hog = task(repeat(1000, compute(1e6)))
     [cut] = run([hog, repeat(3, task(compute(10))), JOIN], model=model, cpus=1, until_ns=300e6).notes
-    assert "tasks never ran, since others did not give way" in cut
+    assert cut.startswith("starvation: 3 of ")
+    assert cut.endswith(" tasks never ran, since others did not give way")
     quick = task(repeat(300, compute(10), sleep(1e6)))
     [whole] = run([quick, task(sleep(50e6), repeat(1000, compute(1e6))), JOIN], model=model, cpus=1).notes
     assert whole.startswith("starvation: a task that could run waited 9")
+
+
+@pytest.mark.parametrize("model", ["go", "tokio", "java", "event-loop", "event-loop-per-cpu"])
+def test_who_has_the_cpu_alone_starves_nobody(model: str) -> None:
+    hog = repeat(1000, compute(1e6))
+    nobody = serve({"recorded": {"times_ns": []}}, 1e3, requests=10)
+    for program in ([nobody], [hog, nobody], [task(hog), JOIN]):
+        for until_ns in (None, 300e6):
+            assert run(program, model=model, cpus=2, until_ns=until_ns).notes == []
 
 
 def test_who_makes_tasks_give_way_starves_nobody() -> None:

@@ -25,6 +25,9 @@ _KEPT_NS = 10e6
 # A pool has a thread for each task that runs, and the kernel makes those give way.
 _POOL = "thread-pool"
 
+# Where a program's first thread is a task, which has a worker from the beginning.
+_MAIN_IS_TASK = ("go", "event-loop", "event-loop-per-cpu")
+
 # Loads shorter than that say little about what comes after.
 _REQUESTS_MIN = 100
 
@@ -70,9 +73,10 @@ def _starved(result: "SimulateResult", runtime: "Runtime") -> list[str]:
     if longest_ns >= max(_STARVED_NS, _STARVED_TIMES * waits.p50_ns):
         longest, median = time_text(longest_ns), time_text(waits.p50_ns)
         return [f"starvation: a task that could run waited {longest} (median {median}), since others did not give way"]
-    never = runtime.tasks - runtime.tasks_refused - waits.count
+    ran = waits.count + (runtime.model in _MAIN_IS_TASK)
+    never = runtime.tasks - runtime.tasks_refused - ran
     busy = sum(time for account, time in result.ledger.items() if account != "idle")
-    if never > 0 and busy >= _KEPT_NS * waits.count:
+    if never > 0 and busy >= _KEPT_NS * ran:
         return [f"starvation: {never:,} of {runtime.tasks:,} tasks never ran, since others did not give way"]
     return []
 
