@@ -134,6 +134,16 @@ def test_what_is_said_again_and_again_is_printed_once() -> None:
     assert f"the limit of 10 processes is reached ({len(r.log):,} times)" in str(r)
 
 
+def test_a_program_without_an_end_is_an_error_after_events_max() -> None:
+    assert_refused(run("simulate", "web-service", "--set", "events_max=1000"), "takes more than 1000 events, and is at")
+    spins = [{"op": "repeat", "times": 1 << 60, "body": [{"op": "yield_now"}]}]
+    scenario = runq.Scenario(name="endless", processes=[runq.ProcessSpec("p", spins)], events_max=100_000)
+    with pytest.raises(runq.SimulationError, match=r"endless takes more than 100000 events.*`events_max` allows more"):
+        runq.simulate(scenario)
+    with pytest.raises(runq.ConfigError, match="events_max: must be at least 1, got 0"):
+        runq.simulate(scenario.with_set("events_max=0"))
+
+
 def test_a_file_without_an_end_is_refused() -> None:
     for arguments in (["simulate", "/dev/zero"], ["simulate", "sleepers", "--machine", "/dev/zero"]):
         assert_refused(run(*arguments), "/dev/zero: must be at most 64 MiB")

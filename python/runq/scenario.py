@@ -22,7 +22,7 @@ Op = Mapping[str, Any]
 _T = TypeVar("_T")
 
 _TABLES = ("channels.", "dependencies.", "kernel.", "locks.", "model.", "processes[", "processes.", "variables.")
-_VALUES = ("memory", "model", "name", "until_ns")
+_VALUES = ("events_max", "memory", "model", "name", "until_ns")
 
 # What msgspec says of a value of the wrong type, and where.
 _WRONG_TYPE = re.compile(r"Expected `(?P<expected>[^`]*)`, got `(?P<got>[^`]*)`(?: - at `\$\.?(?P<path>[^`]*)`)?")
@@ -144,6 +144,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
         model: what its tasks are: the name of a model, or a table of that name with what is to be other than usual;
             threads if absent.
         until_ns: when the run ends, if not by itself.
+        events_max: events after which the run is an error.
     """
 
     name: str
@@ -156,6 +157,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
     memory: Literal["none", "addresses", "footprint"] = "none"
     model: str | dict[str, dict[str, Any]] | None = None
     until_ns: float | None = None
+    events_max: int = 10_000_000_000
 
     def __post_init__(self) -> None:
         """Freezes the list."""

@@ -19,7 +19,7 @@ pub enum RunError {
         name: String,
     },
     /// It takes too many steps.
-    #[error("{name} takes more than {events} events, and is at {at} by then")]
+    #[error("{name} takes more than {events} events, and is at {at} by then; `events_max` allows more")]
     Events {
         /// The scenario.
         name: String,

@@ -2,9 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Steps after which a run is given up, if nothing else is said: hours of simulation.
-const EVENTS_MAX: u64 = 100_000_000_000;
-
 /// What is said beside machine and scenario.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -13,8 +10,6 @@ pub struct RunOptions {
     pub seed: u64,
     /// Whether misses are told apart by cause, where memory is simulated. Changes no other number.
     pub causes: bool,
-    /// Steps after which the run is an error.
-    pub events_max: u64,
     /// Whether races are looked for. Changes no other number.
     pub races: bool,
     /// Events of tasks that are kept, the first ones; none if 0. Changes no number.
@@ -23,6 +18,6 @@ pub struct RunOptions {
 
 impl Default for RunOptions {
     fn default() -> Self {
-        Self { seed: 0, causes: true, events_max: EVENTS_MAX, races: false, event_log_max: 0 }
+        Self { seed: 0, causes: true, races: false, event_log_max: 0 }
     }
 }

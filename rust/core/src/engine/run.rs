@@ -98,7 +98,6 @@ pub struct Run {
     /// From being ready to running.
     pub(super) latencies: Latencies,
     pub(super) events: u64,
-    events_max: u64,
     pub(super) loads: Vec<Requests>,
     /// Dependencies, and who calls them.
     pub(super) calls: Calls,
@@ -230,7 +229,6 @@ impl Run {
             outside: [Waits::default(); 2],
             latencies: Latencies::default(),
             events: 0,
-            events_max: options.events_max,
             entries,
             loads,
             calls,
@@ -292,9 +290,9 @@ impl Run {
         let until = self.scenario.until_ns.map_or(until, |end| end.min(until));
         let stop = self.events.saturating_add(budget);
         while self.events < stop {
-            if self.events > self.events_max {
-                let (name, at) = (self.scenario.name.clone(), self.now());
-                return Err(RunError::Events { name, events: self.events_max, at });
+            if self.events > self.scenario.events_max {
+                let (name, events, at) = (self.scenario.name.clone(), self.scenario.events_max, self.now());
+                return Err(RunError::Events { name, events, at });
             }
             if let Some(cpu) = self.interrupted {
                 if self.cpus[cpu].now >= until {

@@ -363,10 +363,9 @@ fn whether_causes_are_told_changes_no_other_number() {
 #[test]
 fn a_run_without_end_is_given_up() {
     let forever = json!([{"op": "repeat", "times": 1_u64 << 60, "body": [{"op": "release", "semaphore": "s"}]}]);
-    let scenario = json!({"name": "forever", "processes": [{"name": "p", "program": forever}]});
+    let scenario = json!({"name": "forever", "processes": [{"name": "p", "program": forever}], "events_max": 5000});
     let scenario = Scenario::from_json(&scenario.to_string()).unwrap();
-    let options = RunOptions { events_max: 5000, ..RunOptions::default() };
-    let mut run = Run::new(machine(1, "16MiB"), scenario, &options).unwrap();
+    let mut run = Run::new(machine(1, "16MiB"), scenario, &RunOptions::default()).unwrap();
     let error = std::iter::repeat_with(|| run.advance(1000, Picos::NEVER)).take(20).find_map(Result::err);
     assert!(error.unwrap().to_string().starts_with("forever takes more than 5000 events"));
 }

@@ -40,7 +40,7 @@ pub enum ServiceError {
         at: Picos,
     },
     /// It takes too many steps.
-    #[error("{name} takes more than {events} events, and is at {at} by then")]
+    #[error("{name} takes more than {events} events, and is at {at} by then; `events_max` allows more")]
     Events {
         /// The service.
         name: String,

@@ -99,6 +99,21 @@ pub struct Scenario {
     /// When the run ends, if not by itself.
     #[serde(default)]
     pub until_ns: Option<Picos>,
+    /// Events after which the run is an error.
+    #[serde(default = "events_max", skip_serializing_if = "is_events_max")]
+    pub events_max: u64,
+}
+
+/// Some ten minutes of simulation, or a few times that.
+const EVENTS_MAX: u64 = 10_000_000_000;
+
+fn events_max() -> u64 {
+    EVENTS_MAX
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_events_max(events: &u64) -> bool {
+    *events == EVENTS_MAX
 }
 
 impl Scenario {
@@ -113,6 +128,9 @@ impl Scenario {
         scenario.model = model.map(|model| Model::from_value("model", model)).transpose()?;
         if scenario.processes.is_empty() {
             return Err(ConfigError::new("processes", "must hold at least one process", "[]"));
+        }
+        if scenario.events_max == 0 {
+            return Err(ConfigError::new("events_max", "must be at least 1", "0"));
         }
         scenario.kernel.check()?;
         Ok(scenario)
