@@ -13,7 +13,6 @@ use crate::runtime::TaskKind;
 use crate::vm::address_space::RegionKind;
 use crate::workload::Code;
 use crate::workload::code::{ChildKind, Instruction, Range, Time};
-use std::sync::Arc;
 
 /// Page-table entries that a call goes through in the time of a usual step: long calls count for more, so that the caller
 /// is asked often enough.
@@ -47,8 +46,7 @@ pub(super) enum Ran {
 
 impl Run {
     /// Runs the program of a thread or a task on a cpu.
-    pub(super) fn execute(&mut self, cpu: usize, tid: Tid, limit: Limit) -> Result<Ran, RunError> {
-        let code = Arc::clone(&self.code);
+    pub(super) fn execute(&mut self, cpu: usize, tid: Tid, code: &Code, limit: Limit) -> Result<Ran, RunError> {
         let counts = self.counts_operations(tid);
         loop {
             let now = self.cpus[cpu].now;
@@ -63,7 +61,7 @@ impl Run {
             }
             // A touch counts its accesses, and makes at least one.
             self.events += u64::from(!matches!(instruction, Instruction::Touch(_)));
-            let step = self.instruction(cpu, tid, &code, instruction, limit)?;
+            let step = self.instruction(cpu, tid, code, instruction, limit)?;
             if step == Step::Leave || !self.threads[tid.index()].is_alive() {
                 return Ok(Ran::Ended);
             }
@@ -243,7 +241,7 @@ impl Run {
                 self.choose(tid, places);
                 return Ok(Step::Again);
             }
-            Instruction::Share(index) => return Ok(self.share(cpu, tid, *index, limit)),
+            Instruction::Share(index) => return Ok(self.share(cpu, tid, code, *index, limit)),
             Instruction::Begin(_) => {
                 let now = self.cpus[cpu].now;
                 self.tasks[tid.index()].begin(now);

@@ -289,6 +289,8 @@ impl Run {
     pub fn advance(&mut self, budget: u64, until: Picos) -> Result<bool, RunError> {
         let until = self.scenario.until_ns.map_or(until, |end| end.min(until));
         let stop = self.events.saturating_add(budget);
+        // Counting who has it is an atomic operation: too long for each stretch of a program.
+        let code = Arc::clone(&self.code);
         while self.events < stop {
             if self.events > self.scenario.events_max {
                 let (name, events, at) = (self.scenario.name.clone(), self.scenario.events_max, self.now());
@@ -298,7 +300,7 @@ impl Run {
                 if self.cpus[cpu].now >= until {
                     return Ok(true);
                 }
-                self.run_cpu(cpu, Limit { until, events: stop })?;
+                self.run_cpu(cpu, &code, Limit { until, events: stop })?;
                 continue;
             }
             self.start_due();
@@ -430,14 +432,15 @@ impl Run {
 
     /// Runs what a cpu has up to its horizon, or until it blocks, ends or has to make room. Where the caller's limits come
     /// first it goes on from there the next time, so that they change nothing.
-    fn run_cpu(&mut self, cpu: usize, limit: Limit) -> Result<(), RunError> {
+    fn run_cpu(&mut self, cpu: usize, code: &Code, limit: Limit) -> Result<(), RunError> {
         self.turns.change(cpu);
         let Some(tid) = self.cpus[cpu].running else {
             // Another cpu ended it, and there is nobody else.
             self.interrupted = None;
             return Ok(());
         };
-        let goes_on = if self.cpus[cpu].now < self.cpus[cpu].stop() { self.run_thread(cpu, tid, limit)? } else { true };
+        let goes_on =
+            if self.cpus[cpu].now < self.cpus[cpu].stop() { self.run_thread(cpu, tid, code, limit)? } else { true };
         if self.cpus[cpu].now > Picos::RUN_MAX {
             return Err(RunError::Time { name: self.scenario.name.clone() });
         }

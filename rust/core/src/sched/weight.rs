@@ -25,6 +25,10 @@ pub const fn scaling_factor(cpus: u32) -> u64 {
 
 /// Time as a task of some weight feels it: the heavier, the slower.
 pub fn virtual_time(ran: Picos, weight: u32) -> i128 {
+    if weight == NICE_0 {
+        // Most have that, and a division takes long.
+        return ran.0.into();
+    }
     match ran.0.checked_mul(u64::from(NICE_0)) {
         Some(scaled) => i128::from(scaled / u64::from(weight)),
         None => i128::from(ran.0) * i128::from(NICE_0) / i128::from(weight),
@@ -33,6 +37,9 @@ pub fn virtual_time(ran: Picos, weight: u32) -> i128 {
 
 /// The same rounded up, so that parts of a slice never add up to less than the whole.
 pub fn virtual_time_ceil(ran: Picos, weight: u32) -> i128 {
+    if weight == NICE_0 {
+        return ran.0.into();
+    }
     match ran.0.checked_mul(u64::from(NICE_0)) {
         Some(scaled) => i128::from(scaled.div_ceil(u64::from(weight))),
         None => (u128::from(ran.0) * u128::from(NICE_0)).div_ceil(u128::from(weight)).cast_signed(),

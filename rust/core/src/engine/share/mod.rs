@@ -13,7 +13,6 @@ use crate::base::Picos;
 use crate::kernel::{Account, Role, Tid};
 use crate::workload::sharing::{Access, Increment, ShareCode};
 use crate::workload::{Code, Instruction};
-use std::sync::Arc;
 
 /// Where a thread is within accesses to a variable.
 #[derive(Clone, Debug, Default)]
@@ -63,12 +62,11 @@ enum Next {
 
 impl Run {
     /// Accesses a shared variable, once or often.
-    pub(super) fn share(&mut self, cpu: usize, tid: Tid, index: u32, limit: Limit) -> Step {
-        let code = Arc::clone(&self.code);
-        match self.share_in_turn(&code, cpu, tid, index, limit) {
+    pub(super) fn share(&mut self, cpu: usize, tid: Tid, code: &Code, index: u32, limit: Limit) -> Step {
+        match self.share_in_turn(code, cpu, tid, index, limit) {
             Turn::Over => Step::Next,
             Turn::Stopped => Step::Again,
-            Turn::Passed => self.take_turns(&code, cpu, limit),
+            Turn::Passed => self.take_turns(code, cpu, limit),
         }
     }
 

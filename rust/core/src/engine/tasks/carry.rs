@@ -10,6 +10,7 @@ use crate::engine::run::Run;
 use crate::engine::task::{Alarm, Wait};
 use crate::kernel::{Account, Role, State, Tid};
 use crate::runtime::{HandOff, Poller, Push, Slot, Status};
+use crate::workload::Code;
 
 /// What a look for work led to.
 enum Found {
@@ -21,9 +22,15 @@ enum Found {
 
 impl Run {
     /// Runs a thread on a cpu. Returns whether it could go on.
-    pub(in crate::engine) fn run_thread(&mut self, cpu: usize, tid: Tid, limit: Limit) -> Result<bool, RunError> {
+    pub(in crate::engine) fn run_thread(
+        &mut self,
+        cpu: usize,
+        tid: Tid,
+        code: &Code,
+        limit: Limit,
+    ) -> Result<bool, RunError> {
         match self.threads[tid.index()].role {
-            Role::Thread | Role::Task => match self.execute(cpu, tid, limit)? {
+            Role::Thread | Role::Task => match self.execute(cpu, tid, code, limit)? {
                 Ran::On => Ok(true),
                 Ran::Waits | Ran::Ended => Ok(false),
                 Ran::Yields => {
@@ -32,13 +39,13 @@ impl Run {
                     Ok(true)
                 }
             },
-            Role::Carrier => self.carry(cpu, tid, limit),
+            Role::Carrier => self.carry(cpu, tid, code, limit),
             Role::Monitor => Ok(self.monitor(cpu, tid)),
             Role::Poller => Ok(self.look_after(cpu, tid, limit)),
         }
     }
 
-    fn carry(&mut self, cpu: usize, thread: Tid, limit: Limit) -> Result<bool, RunError> {
+    fn carry(&mut self, cpu: usize, thread: Tid, code: &Code, limit: Limit) -> Result<bool, RunError> {
         let id = self.runtime().id_of(thread);
         while self.cpus[cpu].now < self.reach(cpu, limit) && self.events < limit.events {
             if self.tasks[thread.index()].left > Picos::ZERO {
@@ -50,7 +57,7 @@ impl Run {
                 continue;
             }
             let goes_on = match self.runtime().carriers[id as usize].mounted {
-                Some(task) => self.run_task(cpu, id, task, limit)?,
+                Some(task) => self.run_task(cpu, id, task, code, limit)?,
                 None => matches!(self.find_task(cpu, id), Found::Something),
             };
             if !goes_on || !self.threads[thread.index()].is_alive() {
@@ -61,7 +68,7 @@ impl Run {
     }
 
     /// Runs the task that a carrier has. Returns whether the carrier can go on.
-    fn run_task(&mut self, cpu: usize, id: CarrierId, task: Tid, limit: Limit) -> Result<bool, RunError> {
+    fn run_task(&mut self, cpu: usize, id: CarrierId, task: Tid, code: &Code, limit: Limit) -> Result<bool, RunError> {
         if self.tasks[task.index()].waits == Wait::Block {
             self.come_back(cpu, id, task);
             return Ok(true);
@@ -70,7 +77,7 @@ impl Run {
             self.give_way(cpu, id, task);
             return Ok(true);
         }
-        let ran = self.execute(cpu, task, limit)?;
+        let ran = self.execute(cpu, task, code, limit)?;
         let Some(runtime) = &self.runtime else { return Ok(false) };
         let (costs, carrier) = (&runtime.model.costs, runtime.carriers[id as usize]);
         match ran {

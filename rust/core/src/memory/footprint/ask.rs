@@ -129,20 +129,21 @@ pub(super) fn has_all(here: &Here<'_>, first: f64) -> bool {
     // No more lines came since than were touched: mostly that is enough to know.
     let own = there * alone.density;
     let since = recency.clock() - place.oldest;
-    level.sets.has_room(own + since / level.count) || has_all_closely(here, own, first)
+    level.sets.has_room(own + level.a_set(since)) || has_all_closely(here, own, first)
 }
 
 /// The same by the lines that were touched since, each once.
 #[inline(never)]
 fn has_all_closely(here: &Here<'_>, own: f64, first: f64) -> bool {
-    let &Here { place, level: Level { sets, count, .. }, recency, .. } = here;
+    let &Here { place, level, recency, .. } = here;
+    let sets = &level.sets;
     let there = f64::from(place.there);
     let is_one_pass = place.newest - place.oldest <= there * 1.000_001;
     let part = if is_one_pass { 0.0 } else { first / there };
     // At least so many of the lines that were touched since the last touch of one that is touched now are own lines.
     let own_since = there * (1.0 - LAST_PART * part);
-    let has_room = |since: f64| sets.has_room(own + (since - own_since) / count);
-    let is_clear = |others: f64| others <= NONE || sets.is_clear(own, others / count);
+    let has_room = |since: f64| sets.has_room(own + level.a_set(since - own_since));
+    let is_clear = |others: f64| others <= NONE || sets.is_clear(own, level.a_set(others));
     let since = recency.since(place.oldest, place.run);
     match is_one_pass {
         true => is_clear(since - there),
@@ -162,7 +163,8 @@ fn others_between(here: &Here<'_>, part: f64) -> [f64; PARTS.len()] {
 
 #[inline]
 fn ask_cycle(here: &Here<'_>, asked: Asked, missing: Cause, by_cause: &mut ByCause) -> Answer {
-    let &Here { reuse: &Reuse { blocks, .. }, alone, place, level: Level { sets, count, .. }, recency } = here;
+    let &Here { reuse: &Reuse { blocks, .. }, alone, place, level, recency } = here;
+    let sets = &level.sets;
     let there = f64::from(place.there);
     let fresh = greater(lesser(asked.first, blocks - there), 0.0);
     let old = asked.first - fresh;
@@ -185,7 +187,7 @@ fn ask_cycle(here: &Here<'_>, asked: Asked, missing: Cause, by_cause: &mut ByCau
             between = others_between(here, old / there);
             (&between[..], 1.0 / 3.0)
         };
-        let between = || between.iter().filter(|&&others| others > NONE).map(|others| others / count);
+        let between = || between.iter().filter(|&&others| others > NONE).map(|&others| level.a_set(others));
         for others in between() {
             ratio += (greater(sets.misses(own, others) / own, undisturbed) - undisturbed) * weight;
         }

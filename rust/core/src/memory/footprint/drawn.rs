@@ -3,7 +3,7 @@
 use super::ask::{Answer, Asked, Change, Here};
 use super::cost::ByCause;
 use super::draws::Draws;
-use super::level::{Level, Reuse};
+use super::level::Reuse;
 use super::number::{greater, lesser};
 use crate::memory::causes::Cause;
 
@@ -119,9 +119,9 @@ fn missed(here: &Here<'_>, draws: &Draws, asked: &Asked) -> Missed {
 /// were ever touched. Nothing if no others came.
 #[inline]
 fn survive(here: &Here<'_>, draws: &Draws, before: f64) -> Option<f64> {
-    let &Here { reuse: &Reuse { blocks, .. }, alone, place, level: Level { sets, count, .. }, recency } = here;
+    let &Here { reuse: &Reuse { blocks, .. }, alone, place, level, recency } = here;
     let own = blocks * alone.density;
-    let time = |others: f64| draws.time_of(sets.kept(own, others / count) / own);
+    let time = |others: f64| draws.time_of(level.sets.kept(own, level.a_set(others)) / own);
     let last = recency.since(place.newest, place.run);
     let span = place.newest - place.oldest;
     if last <= 0.0 && span <= blocks {

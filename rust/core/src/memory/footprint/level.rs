@@ -4,7 +4,7 @@ use super::ask::Change;
 use super::number::lesser;
 use super::profile::Order;
 use super::recency::Recency;
-use super::sets::Sets;
+use super::sets::{Sets, Shape};
 use std::sync::Arc;
 
 /// No cpu.
@@ -15,12 +15,31 @@ pub(super) const NOWHERE: u16 = u16::MAX;
 pub(super) struct Level {
     /// Sets, as a number to divide by.
     pub count: f64,
+    /// What to multiply by instead, where that is the same: for powers of two.
+    inverse: Option<f64>,
     pub sets: Arc<Sets>,
     /// From hit to use.
     pub latency: f64,
     pub is_shared: bool,
     /// The place of the [`Recency`] of the first cpu.
     pub first: usize,
+}
+
+impl Level {
+    /// So many sets of a shape.
+    pub fn new(count: f64, shape: Shape, latency: f64, is_shared: bool, first: usize) -> Self {
+        let inverse = Some(1.0 / count).filter(|_| libm::frexp(count).0 == 0.5);
+        Self { count, inverse, sets: Sets::of(shape), latency, is_shared, first }
+    }
+
+    /// Lines by the number of sets.
+    #[inline]
+    pub fn a_set(&self, lines: f64) -> f64 {
+        match self.inverse {
+            Some(inverse) => lines * inverse,
+            None => lines / self.count,
+        }
+    }
 }
 
 /// A working set at a level.
@@ -45,7 +64,7 @@ impl Reuse {
             Order::Drawn(draws) => self.blocks * draws.at(f64::from(there.there) / self.blocks)[0],
         };
         let density = self.alone[place].density;
-        level.sets.kept(blocks * density, recency.since(there.newest, there.run) / level.count) / density
+        level.sets.kept(blocks * density, level.a_set(recency.since(there.newest, there.run))) / density
     }
 
     /// Takes a share of the blocks away.

@@ -3,7 +3,7 @@
 use super::cost::LEVELS_MAX;
 use super::level::Level;
 use super::recency::Recency;
-use super::sets::{Sets, Shape, Spread};
+use super::sets::{Shape, Spread};
 use crate::base::ConfigError;
 use crate::memory::Geometry;
 use crate::memory::config::{MachineConfig, PageSize, Placement};
@@ -125,7 +125,7 @@ impl Machine {
     }
 
     fn add(&mut self, recencies: &mut Vec<Recency>, shape: Shape, count: f64, latency: f64, is_shared: bool) {
-        self.levels.push(Level { count, sets: Sets::of(shape), latency, is_shared, first: recencies.len() });
+        self.levels.push(Level::new(count, shape, latency, is_shared, recencies.len()));
         let capacity = count * f64::from(shape.1);
         let copies = if is_shared { 1 } else { self.cpus };
         recencies.extend((0..copies).map(|_| Recency::new(capacity, REACH * capacity, is_shared && self.cpus > 1)));
