@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 import runq
+from peak_memory import growth_bytes
 
 WRITE = np.uint64(1 << 63)
 MACHINE = runq.Machine(
@@ -477,20 +478,23 @@ def test_replay_of_a_large_array_copies_nothing(tmp_path: Path) -> None:
     with path.open("wb") as file:
         file.truncate(1 << 33)
     # 8 GiB that cannot be written to: a copy of it would not fit, a copy of a part would show.
-    array = np.memmap(path, dtype=np.uint64, mode="r")[(1 << 29) :]
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    runq.replay(array, DATA, limit=1 << 22)
-    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    touched_kib = (1 << 22) * 8 >> 10
-    assert grown < touched_kib + (64 << 10)
+    before = f"""
+import numpy as np, runq
+array = np.memmap({str(path)!r}, dtype=np.uint64, mode="r")[1 << 29:]
+runq.replay(array[:1], {DATA!r})
+"""
+    touched = (1 << 22) * 8
+    assert growth_bytes(before, f"runq.replay(array, {DATA!r}, limit=1 << 22)") < touched + (64 << 20)
 
 
 def test_conversion_of_columns_takes_little_memory() -> None:
-    address = np.broadcast_to(np.uint64(64), (1 << 24,))
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    result = runq.replay({"address": address, "kind": np.broadcast_to(np.uint8(1), (1 << 24,))}, DATA)
-    assert result["L1D"].writes == 1 << 24
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 32 << 10
+    before = f"""
+import numpy as np, runq
+address = np.broadcast_to(np.uint64(64), (1 << 24,))
+columns = {{"address": address, "kind": np.broadcast_to(np.uint8(1), (1 << 24,))}}
+runq.replay({{name: column[:1] for name, column in columns.items()}}, {DATA!r})
+"""
+    assert growth_bytes(before, f"assert runq.replay(columns, {DATA!r})['L1D'].writes == 1 << 24") < 32 << 20
 
 
 def test_other_threads_run_during_a_replay() -> None:

@@ -1,8 +1,5 @@
 """Laws of tasks under every execution model, and what tells the models apart."""
 
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +7,7 @@ import pytest
 import runq
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from peak_memory import growth_bytes
 from task_programs import (
     JOIN,
     MODELS,
@@ -259,21 +257,13 @@ def test_who_waits_for_a_monitor_keeps_its_carrier_too() -> None:
 
 @pytest.mark.parametrize("model", ["go", "java"])
 def test_a_task_takes_less_than_300_bytes_of_the_host(model: str) -> None:
-    # In a process of its own: the most memory that was ever in use is told of no part of one.
-    program = f"""
-import sys
-sys.path.insert(0, {str(Path(__file__).parent)!r})
+    before = f"""
 import runq
-from peak_memory import peak_bytes
 machine = runq.machines.load("granite-rapids-vm").with_set("cpus=2")
-runq.simulate("sleepers", machine, "{model}", tasks=1000)
-before = peak_bytes()
-result = runq.simulate("sleepers", machine, "{model}", tasks=400_000)
-assert result.runtime.tasks_ended >= 400_000
-print((peak_bytes() - before) / 400_000)
+sleepers = lambda tasks: runq.simulate("sleepers", machine, "{model}", tasks=tasks)
+sleepers(1000)
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert float(done.stdout) < 300
+    assert growth_bytes(before, "assert sleepers(400_000).runtime.tasks_ended >= 400_000") < 300 * 400_000
 
 
 @pytest.mark.parametrize("model", MODELS)
