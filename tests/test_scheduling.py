@@ -201,6 +201,22 @@ def test_mmc_waits_as_erlang_says(row: dict[str, float]) -> None:
     assert abs(r["utilization"] - row["rho"]) < 0.01
 
 
+@pytest.mark.parametrize(
+    ("wrong", "error"),
+    [
+        ({"servers": 0}, "servers: must be 1 to 4096, got 0"),
+        ({"servers": -1}, "servers: must be 1 to 4096, got -1"),
+        ({"jobs": 0}, "jobs: must be 1 to 4294967295, got 0"),
+        ({"seed": -1}, "seed: must be 0 to 18446744073709551615, got -1"),
+        ({"utilization": 1.0}, "utilization: must be above 0 and below 1, got 1.0"),
+        ({"utilization": math.nan}, "utilization: must be above 0 and below 1, got nan"),
+    ],
+)
+def test_a_queue_that_never_settles_is_refused(wrong: dict[str, Any], error: str) -> None:
+    with pytest.raises(runq.ConfigError, match=error):
+        runq.benchmarks.mmc(**wrong)
+
+
 @pytest.mark.parametrize("row", THEORY["MG1"], ids=lambda row: f"rho={row['rho']} scv={row['scv']}")
 def test_mg1_waits_as_pollaczek_and_khinchine_say(row: dict[str, float]) -> None:
     jobs = sched.Open(jobs=400_000, utilization=row["rho"], service_us=1, service_scv=row["scv"])

@@ -11,6 +11,7 @@ from statistics import stdev
 from typing import Any
 
 from runq import _core
+from runq.errors import ConfigError
 from runq.sched import Open
 
 __all__ = ["mmc"]
@@ -23,7 +24,19 @@ def mmc(*, servers: int = 4, utilization: float = 0.8, jobs: int = 4_000_000, se
         `jobs_per_second` (of the host's time), `seconds`, `jobs`; `mean_wait` and `mean_response`, in service times;
         `mean_wait_error`, the standard error of `mean_wait` by batch means; `wait_probability`; and the `utilization`
         that came of it.
+
+    Raises:
+        ConfigError: there are no servers or no jobs, or more come than the servers can serve in the long run.
     """
+    for name, value, least, most in (
+        ("servers", servers, 1, 4096),
+        ("jobs", jobs, 1, (1 << 32) - 1),
+        ("seed", seed, 0, (1 << 64) - 1),
+    ):
+        if not least <= value <= most:
+            raise ConfigError(name, f"must be {least} to {most}", str(value))
+    if not 0 < utilization < 1:
+        raise ConfigError("utilization", "must be above 0 and below 1", str(utilization))
     service = 1_000.0
     queue = Open(jobs=jobs, utilization=utilization, service_us=service)
     done = json.loads(_core.queue_fcfs(queue.to_json(), servers, seed))
