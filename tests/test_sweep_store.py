@@ -424,3 +424,12 @@ def test_more_threads_than_the_system_has_are_told(file: Path, tmp_path: Path) -
     done = runq_sweep(file, "--store", tmp_path / "s.db", "--jobs", 1024, preexec_fn=limit)
     assert done.returncode == 2
     assert "1024 threads cannot be started" in done.stderr
+
+
+def test_a_store_without_sweeps_says_so(tmp_path: Path) -> None:
+    store = tmp_path / "s.db"
+    for arguments, code in ((("status",), 0), (("resume",), 2), (("export", "--csv", "-"), 2)):
+        store.write_bytes(b"")
+        done = runq_sweep(arguments[0], store, *arguments[1:])
+        assert done.returncode == code
+        assert f"{store}: holds no sweep yet" in done.stdout + done.stderr

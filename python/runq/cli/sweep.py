@@ -131,6 +131,8 @@ def status(store: str, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(rows))
         return
+    if not rows:
+        click.echo(f"{store}: holds no sweep yet")
     for row in rows:
         click.echo(
             f"sweep {row['sweep']}: {row['target']} over {', '.join(row['axes']) or 'nothing'}: "
